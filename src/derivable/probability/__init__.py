@@ -1,0 +1,1 @@
+"""Shared code of the chapters in the part "probability": one module a chapter."""

@@ -1,0 +1,1 @@
+"""Shared code of the chapters in the part "training": one module a chapter."""
