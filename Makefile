@@ -1,0 +1,92 @@
+# Everything a reader or an author does. `make` alone prints the list.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help env read test lint unit structure compare html page lab execute chapter bench clean
+
+VENV := .venv
+BIN := $(VENV)/bin/python
+READY := $(VENV)/.ready
+NOTEBOOKS := $(wildcard book/*/*.ipynb)
+WORKERS := -n 2 --dist loadfile
+
+export OMP_NUM_THREADS := 1
+export PYTHONUTF8 := 1
+export PYTHONNOUSERSITE := 1
+
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+# ---- The environment. A stamp is written last, so an interrupted installation starts again from nothing.
+
+env: $(READY) ## Make the virtual environment in .venv (every other target does this first)
+
+$(VENV)/.installed: requirements.txt
+	@rm -rf $(VENV)
+	@for python in $(or $(PYTHON),python3.11 python3.12 python3.13 python3) ''; do \
+	    $$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && break; \
+	 done; \
+	 if [ -z "$$python" ]; then \
+	    echo "No Python 3.11 or newer with the venv module was found. Install one, or name it: make PYTHON=/path/to/python"; exit 1; \
+	 fi; \
+	 echo "== Environment: $$($$python --version) in $(VENV); the installation takes a few minutes, once"; \
+	 $$python -m venv $(VENV)
+	@$(BIN) -m pip install --quiet --no-input --disable-pip-version-check --requirement requirements.txt
+	@$(BIN) -m pip check
+	@touch $@
+
+$(READY): $(VENV)/.installed pyproject.toml
+	@$(BIN) -m pip install --quiet --no-input --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+
+# ---- Reading
+
+read: html ## Build the book and serve it on this machine
+	@$(BIN) -m derivable.book.serve _build/html
+
+html: $(READY) ## Build the HTML in _build/html; a warning is an error
+	@echo "== Book: HTML from the stored outputs"
+	@$(VENV)/bin/jupyter-book build . --quiet --warningiserror --keep-going
+
+lab: $(READY) ## Open JupyterLab on the chapters (the .md files open as notebooks)
+	@$(BIN) -m jupyterlab chapters
+
+# ---- Writing
+
+execute: $(READY) ## Re-run the changed chapters (CHAPTER=name for one, ALL=1 for all) and refresh book/
+	@$(BIN) -m derivable.book.execute $(if $(ALL),--all) $(CHAPTER)
+
+chapter: $(READY) ## Start a chapter: make chapter PART=training TOPIC=weight-decay TITLE="Weight decay"
+	@$(BIN) -m derivable.book.new "$$PART" "$$TOPIC" "$$TITLE"
+
+bench: $(READY) ## Time the shared code against its peers
+	@$(BIN) -m benchmarks
+
+# ---- Checking
+
+test: lint unit structure compare html page ## Check everything
+	@echo "== Everything passed"
+
+lint: $(READY) ## Style and unused code (ruff)
+	@echo "== Style"
+	@$(BIN) -m ruff check .
+
+unit: $(READY) ## Tests of the shared code, the claims and the tools, with shapes and types checked at run time
+	@echo "== Unit tests"
+	@$(BIN) -m pytest tests --ignore=tests/page --quiet $(WORKERS) --jaxtyping-packages=derivable,beartype.beartype
+
+structure: $(READY) ## Every chapter is paired, executed, fresh, small and proves what it says
+	@echo "== Structure of the chapters"
+	@$(BIN) -m derivable.book.check
+
+compare: $(READY) ## Run every notebook again; every stored output must come back the same (nbval)
+	@echo "== Outputs of $(words $(NOTEBOOKS)) notebooks, run again"
+	@$(if $(NOTEBOOKS),$(BIN) -m pytest --nbval book --nbval-cell-timeout=120 --quiet $(WORKERS))
+
+page: html ## Tests of the built pages in a browser
+	@echo "== Pages in a browser"
+	@$(if $(wildcard tests/page/test_*.py),$(BIN) -m pytest tests/page --quiet)
+
+clean: ## Remove the environment and everything that was built
+	rm -rf $(VENV) _build node_modules .pytest_cache .ruff_cache .hypothesis src/*.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

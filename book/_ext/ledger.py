@@ -1,0 +1,92 @@
+"""The directive ``ledger``: a table of claims for each chapter, computed from the notebooks at every build.
+
+The same records are written beside the pages as ``ledger.json``.
+"""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from derivable.book.chapters import Chapter, find_chapters
+from derivable.book.ledger import build_ledger
+
+COLUMNS = {"Claim": 50, "Verdict": 10, "Worth": 10, "Steps": 15, "Uses and is used by": 15}
+
+
+def row_of(cells: list[list[nodes.Node]], **attributes: object) -> nodes.row:
+    return nodes.row("", *(nodes.entry("", *cell) for cell in cells), **attributes)
+
+
+def paragraph(*children: nodes.Node | str) -> nodes.paragraph:
+    return nodes.paragraph("", "", *(nodes.Text(child) if isinstance(child, str) else child for child in children))
+
+
+def counted(verdicts: list[str]) -> str:
+    return ", ".join(f"{count} {verdict}" for verdict, count in Counter(verdicts).most_common())
+
+
+class LedgerDirective(SphinxDirective):
+    """One section for each chapter, with the topic as its anchor; one row for each claim, anchored ``topic--claim``."""
+
+    def run(self) -> list[nodes.Node]:
+        self.env.note_reread()  # a new notebook changes this page, and no file of the page itself changes
+        root = Path(self.env.srcdir)
+        claims = build_ledger(root)
+        if not claims:
+            return [paragraph("No chapter has been executed yet.")]
+        chapters = {chapter.topic: chapter for chapter in find_chapters(root)}
+        topics = dict.fromkeys(claim["chapter"] for claim in claims)
+        return [self.section(chapters[topic], [c for c in claims if c["chapter"] == topic]) for topic in topics]
+
+    def section(self, chapter: Chapter, claims: list[dict]) -> nodes.section:
+        section = nodes.section("", nodes.title(text=chapter.title), ids=[chapter.topic], names=[chapter.topic])
+        link = nodes.reference("", "the chapter", refuri=self.address(chapter.name))
+        section += paragraph(f"{len(claims)} claims ({counted([c['verdict'] for c in claims])}) in ", link, ".")
+        group = nodes.tgroup("", *(nodes.colspec(colwidth=width) for width in COLUMNS.values()), cols=len(COLUMNS))
+        group += nodes.thead("", row_of([[paragraph(name)] for name in COLUMNS]))
+        group += nodes.tbody("", *(self.row(claim) for claim in claims))
+        section += nodes.table("", group, classes=["ledger"])
+        return section
+
+    def row(self, claim: dict) -> nodes.row:
+        home = f"{claim['part']}/{claim['chapter']}"
+        title = nodes.reference("", claim["title"], refuri=f"{self.address(home)}#claim-{claim['id']}")
+        marks = [text for text, shown in ((" (headline)", claim["headline"]), (" (typeset by hand)", claim["typeset_by_hand"]))
+                 if shown]
+        statement = nodes.math(claim["statement"], claim["statement"])
+        cells = [[paragraph(nodes.strong("", "", title), *marks), paragraph(statement)],
+                 [self.verdict(claim["verdict"])],
+                 [self.verdict(claim["worth"])],
+                 [paragraph(counted([step["verdict"] for step in claim["steps"]]))],
+                 [self.names("uses", claim["uses"], home), self.names("used by", claim["used_by"], home)]]
+        return row_of(cells, ids=[f"{claim['chapter']}--{claim['id']}"])
+
+    def verdict(self, name: str) -> nodes.paragraph:
+        return paragraph(nodes.inline("", name, classes=["verdict", f"verdict-{name}"]))
+
+    def names(self, words: str, names: list[str], home: str) -> nodes.paragraph:
+        """``uses`` or ``used by`` and links to the rows of those claims."""
+        children: list[nodes.Node | str] = [f"{words} "] if names else []
+        for name in names:
+            topic, claim = (name if "#" in name else f"{home}#{name}").split("/")[1].split("#")
+            children += [nodes.reference("", name, refuri=f"#{topic}--{claim}"), " "]
+        return paragraph(*children)
+
+    def address(self, name: str) -> str:
+        return self.env.app.builder.get_relative_uri(self.env.docname, f"book/{name}")
+
+
+def write_json(app: Sphinx, exception: Exception | None) -> None:
+    if exception is None:
+        text = json.dumps(build_ledger(Path(app.srcdir)), indent=1, ensure_ascii=False)
+        (Path(app.outdir) / "book" / "ledger.json").write_text(text, encoding="utf-8")
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.add_directive("ledger", LedgerDirective)
+    app.connect("build-finished", write_json)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
