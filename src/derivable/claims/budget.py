@@ -1,0 +1,35 @@
+"""A budget for symbolic work, counted in function calls.
+
+Seconds would make a verdict depend on the machine. The number of Python calls does not: a strategy that fits
+its budget here fits it on a slower computer, and in the browser.
+"""
+
+import inspect
+import sys
+from collections.abc import Callable
+
+
+class OverBudget(BaseException):
+    """Raised inside the work when its calls are spent. Not an ``Exception``: SymPy catches those along the way."""
+
+
+def within_budget(work: Callable, calls: int):
+    """Return ``work()``, or ``None`` once it has made more than ``calls`` Python calls."""
+    left = calls
+    previous = sys.getprofile()
+
+    def count(frame, event, argument):
+        nonlocal left
+        if event == "call":
+            left -= 1
+            # A generator may be running because it is being thrown away; an exception there would be lost.
+            if left < 0 and not frame.f_code.co_flags & inspect.CO_GENERATOR:
+                raise OverBudget
+
+    sys.setprofile(count)
+    try:
+        return work()
+    except OverBudget:
+        return None
+    finally:
+        sys.setprofile(previous)

@@ -1,0 +1,209 @@
+"""The verdict on one statement: refute first, then prove, then count the points."""
+
+import hashlib
+from dataclasses import dataclass
+
+import sympy
+
+from .budget import within_budget
+from .domains import Domain, Matrices, Sequence
+from .limits import find_limit, probe_limit
+from .methods import Probing, weakest
+from .probe import ENOUGH_DIGITS, Probe, probe_equality, probe_order
+from .sign import find_nonnegative
+from .zero import CALLS, _quietly, find_zero, normal_form_is_zero
+
+EXACT = ("=", "<=", ">=")
+LIMITS = ("->", "~", "O")
+ENOUGH_POINTS = 3
+
+
+@dataclass(frozen=True)
+class Statement:
+    """``left relation right`` on a domain; ``variable`` and ``point`` for limits, ``order`` for ``O``."""
+
+    left: object
+    relation: str
+    right: object
+    domain: Domain
+    variable: sympy.Symbol | None = None
+    point: object = None
+    order: object = None
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict, how it was reached, and the counterexample where there is one."""
+
+    verdict: str
+    evidence: str
+    counterexample: dict | None = None
+
+
+def check_side(name: str, side, domain: Domain):
+    """A side must be a SymPy expression or matrix whose free symbols all have a domain."""
+    if isinstance(side, sympy.MatrixBase):
+        side = sympy.ImmutableMatrix(side)
+    elif isinstance(side, (int, float)) and not isinstance(side, bool):
+        if side != side or side in (float("inf"), float("-inf")):
+            raise ValueError(f"{name} must be a finite number or a SymPy expression, got {side}")
+        side = sympy.nsimplify(side, rational=True)
+    elif not isinstance(side, (sympy.Expr, sympy.MatrixExpr)):
+        raise TypeError(f"{name} must be a SymPy expression, got {side!r} of type {type(side).__name__}")
+    if side.has(sympy.nan, sympy.zoo):
+        raise ValueError(f"{name} must be a number, got {side}")
+    known = domain.atoms()
+    strangers = sorted(str(symbol) for symbol in side.free_symbols - known
+                       if not isinstance(symbol, (sympy.Indexed, sympy.Idx)) and str(symbol) not in {str(k) for k in known if k == symbol})
+    strangers += sorted(str(f.func) for f in side.atoms(sympy.core.function.AppliedUndef) if f.func not in known)
+    if strangers:
+        raise ValueError(f"{name} has {', '.join(strangers)} without a domain: {side}; the domain has {domain}")
+    return side
+
+
+def judge(statement: Statement, method=None, rewritten=None) -> Judgement:
+    """The verdict on ``statement``.
+
+    Args:
+        method: a proof handed in by the author (see ``methods``); it is checked, and where it fails that is said.
+        rewritten: the left side after using earlier claims, equal to ``statement.left`` by them; proofs start from it.
+    """
+    left, right = (check_side(name, side, statement.domain) for name, side in (("left", statement.left), ("right", statement.right)))
+    if left == right:
+        return Judgement("vacuous", "both sides are the same expression before anything is checked")
+    if _shape(left) != _shape(right):
+        return Judgement("refuted", f"the shapes do not conform: {_shape(left) or 'a number'} and {_shape(right) or 'a number'}",
+                         {"at": {}, "left": f"shape {_shape(left)}", "right": f"shape {_shape(right)}"})
+    seed = hashlib.sha256(f"{left} {statement.relation} {right} {statement.domain}".encode()).hexdigest()
+    probe = _probe(statement, left, right, seed)
+    if probe.counterexample:
+        return Judgement("refuted", "a counterexample was found", probe.counterexample)
+    start = left if rewritten is None else rewritten
+    proof = None
+    if method is not None:
+        proof = within_budget(lambda: method.prove(start, right, statement.relation, statement.domain), 40 * CALLS)
+        if proof is None and not isinstance(method, Probing):
+            return Judgement("undecided", f"the proof by {type(method).__name__.lower()} does not go through"
+                             + (f"; {probe.agreed} points agree" if probe.agreed else ""))
+    else:
+        proof = _prove(statement, start, right)
+    if proof:
+        return Judgement(*proof)
+    if probe.agreed >= min(ENOUGH_POINTS, max(1, len(left.free_symbols | right.free_symbols))) and probe.digits >= ENOUGH_DIGITS:
+        return Judgement("probed", _points_text(probe, statement))
+    why = f": {probe.unusable[0]}" if probe.unusable else ""
+    return Judgement("undecided", f"no strategy reached a proof and only {probe.agreed} points could be compared{why}")
+
+
+def _probe(statement, left, right, seed) -> Probe:
+    if statement.relation in LIMITS:
+        return probe_limit(left, right, statement.relation, statement.variable, statement.point, statement.order, statement.domain, seed)
+    if statement.relation == "=":
+        return probe_equality(left, right, statement.domain, seed)
+    low, high = (left, right) if statement.relation == "<=" else (right, left)
+    probe = probe_order(low, high, statement.domain, seed)
+    if probe.counterexample and statement.relation == ">=":
+        counterexample = probe.counterexample
+        counterexample["left"], counterexample["right"] = counterexample["right"], counterexample["left"]
+    return probe
+
+
+def _points_text(probe, statement):
+    sizes = list(dict.fromkeys(shape for shape in probe.shapes if shape))
+    if statement.relation in LIMITS:
+        return f"followed towards the limit at {probe.agreed} generic point{'s' if probe.agreed > 1 else ''}: {probe.shapes[0]}"
+    shown = f"; {'; '.join(sizes[:8])}{' …' if len(sizes) > 8 else ''}" if sizes else ""
+    if statement.relation == "=":
+        return f"agrees to {probe.digits} digits at {probe.agreed} generic points{shown}"
+    return f"holds at {probe.agreed} generic points, at the ends of the ranges and down the slope of the gap{shown}"
+
+
+def _prove(statement, left, right):
+    if statement.relation in LIMITS:
+        return find_limit(left, right, statement.relation, statement.variable, statement.point, statement.order)
+    domain = statement.domain
+    if any(isinstance(kind, (Matrices, Sequence)) for kind in domain.kinds.values()):
+        return _prove_for_sizes(statement, left, right)
+    if isinstance(left, sympy.MatrixBase) or isinstance(right, sympy.MatrixBase):
+        return _prove_entries(left - right)
+    if statement.relation == "=":
+        return find_zero(left - right)
+    gap = right - left if statement.relation == "<=" else left - right
+    found = find_nonnegative(gap, domain)
+    if found is None and gap.has(sympy.Integral, sympy.Sum, sympy.Derivative):
+        done = within_budget(lambda: _quietly(gap.doit), CALLS)
+        found = done is not None and done != gap and find_nonnegative(done, domain) or None
+    return found
+
+
+def _prove_entries(matrix):
+    found = [find_zero(entry) for entry in matrix]
+    if None in found:
+        return None
+    return weakest(verdict for verdict, _ in found), f"{matrix.rows}×{matrix.cols} entries, each " + found[0][1]
+
+
+def _prove_for_sizes(statement, left, right):
+    """Matrices and sequences of general size: decide at explicit small sizes with symbolic entries, and say which."""
+    if statement.relation != "=":
+        return None
+    domain = statement.domain
+    sizes = [name for name, kind in domain.kinds.items() if kind.integer]
+    shown = []
+    for point in _small_sizes(domain, sizes):
+        explicit = within_budget(lambda point=point: _quietly(lambda: _explicit(left - right, domain, point)), CALLS)
+        if explicit is None:
+            return None
+        entries = list(explicit) if isinstance(explicit, sympy.MatrixBase) else [explicit]
+        if not within_budget(lambda entries=entries: all(normal_form_is_zero(entry) for entry in entries), CALLS):
+            return None
+        shown.append(", ".join(f"{name} = {value}" for name, value in zip(sizes, point)) or "the given sizes")
+    if not shown:
+        return None
+    return "decided", "symbolic entries, for " + "; ".join(shown)
+
+
+def _small_sizes(domain, sizes):
+    lows = [max(1, int(domain.kinds[name].low)) if domain.kinds[name].low > -sympy.oo else 1 for name in sizes]
+    choices = [tuple(low + (index * 2 + shift) % 3 for index, low in enumerate(lows)) for shift in (1, 0, 2)]
+    return [c for c in dict.fromkeys(choices) if all(v <= domain.kinds[name].high for v, name in zip(c, sizes))]
+
+
+def _explicit(expression, domain, sizes):
+    """Replace matrices and sequences by ones with symbolic entries."""
+    names = [name for name, kind in domain.kinds.items() if kind.integer]
+    numbers = {domain.symbols[name]: sympy.Integer(value) for name, value in zip(names, sizes)}
+    matrices, entries = {}, {}
+    for name, kind in domain.kinds.items():
+        symbol = domain.symbols[name]
+        if isinstance(kind, Matrices):
+            if kind.kind not in ("any", "symmetric"):
+                return None
+            rows, columns = (int(size.subs(numbers)) for size in (kind.rows, kind.columns))
+            square = kind.kind == "symmetric"
+            matrices[symbol] = sympy.ImmutableMatrix(rows, columns, lambda i, j, n=name, s=square: sympy.Symbol(
+                f"{n}_{min(i, j) + 1}{max(i, j) + 1}" if s else f"{n}_{i + 1}{j + 1}", real=True))
+        elif isinstance(kind, Sequence):
+            length = int(kind.length.subs(numbers))
+            assumptions = kind.entries.symbol(name).assumptions0
+            values = [sympy.Symbol(f"{name}_{i + 1}", **assumptions) for i in range(length)]
+            if kind.total is not None:
+                values[-1] = kind.total - sum(values[:-1])
+            entries |= {symbol[i + 1]: value for i, value in enumerate(values)}
+    if matrices:
+        sized = {matrix: sympy.MatrixSymbol(str(matrix), *value.shape) for matrix, value in matrices.items()}
+        expression = expression.subs(numbers).xreplace({}) if numbers else expression
+        by_name = {str(matrix): value for matrix, value in matrices.items()}
+        expression = expression.replace(lambda part: isinstance(part, sympy.MatrixSymbol), lambda part: by_name[str(part)])
+        del sized
+    expression = expression.subs(numbers).doit()
+    if isinstance(expression, sympy.MatrixExpr) and not isinstance(expression, sympy.MatrixBase):
+        expression = expression.as_explicit()
+    expression = expression.xreplace(entries)
+    if expression.has(sympy.Sum, sympy.Product, sympy.Indexed, sympy.MatrixSymbol):
+        return None
+    return expression
+
+
+def _shape(side):
+    return tuple(side.shape) if isinstance(side, (sympy.MatrixBase, sympy.MatrixExpr)) else ()

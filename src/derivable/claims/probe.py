@@ -1,0 +1,284 @@
+"""Look for a counterexample at generic points, with many digits, and show the plainest one found."""
+
+from dataclasses import dataclass, field
+
+import sympy
+from mpmath import mp
+
+from .domains import Domain
+from .numeric import NoValue, compile_number, evaluate, is_real
+
+DIGITS = 30  # of agreement, for expressions without integrals and infinite sums
+COARSE_DIGITS = 15  # where quadrature or an infinite sum is involved
+ENOUGH_DIGITS = 9  # fewer than this and a point says nothing
+
+
+@dataclass
+class Probe:
+    """What the points said."""
+
+    agreed: int = 0
+    digits: int = DIGITS
+    unusable: list[str] = field(default_factory=list)
+    counterexample: dict | None = None  # symbol -> value, with "left" and "right"
+    shapes: list[str] = field(default_factory=list)
+
+
+class Sides:
+    """Both sides of a relation, compiled once per choice of the arbitrary functions."""
+
+    def __init__(self, left, right, domain: Domain):
+        self.left, self.right, self.domain = left, right, domain
+        self.smooth = {symbol for symbol in domain.atoms() if isinstance(symbol, sympy.core.function.UndefinedFunction)}
+        self.coarse = any(_needs_quadrature(side) for side in (left, right))
+        self.digits = COARSE_DIGITS if self.coarse else DIGITS
+        self._compiled = None if self.smooth else (compile_number(left), compile_number(right))
+
+    def at(self, point: dict, digits: int | None = None):
+        """((left, error), (right, error)) at a point; raises ``NoValue``."""
+        compiled, numbers = self._compiled, point
+        if self.smooth:
+            chosen = {symbol: point[symbol] for symbol in self.smooth}
+            compiled = [compile_number(_choose(side, chosen)) for side in (self.left, self.right)]
+            numbers = {symbol: value for symbol, value in point.items() if symbol not in self.smooth}
+        digits = digits or self.digits
+        values = []
+        for name, side in zip(("left", "right"), compiled):
+            try:
+                values.append(evaluate(side, numbers, digits))
+            except NoValue as problem:
+                raise NoValue(f"the {name} side has no value: {problem}") from None
+        return values
+
+
+def _choose(expression, chosen):
+    for symbol, function in chosen.items():
+        expression = expression.replace(symbol, lambda *args, function=function: function(*args))
+    return expression.doit(integrals=False) if expression.has(sympy.Derivative, sympy.Subs) else expression
+
+
+def _needs_quadrature(expression) -> bool:
+    if expression.has(sympy.Integral):
+        return True
+    return any(sympy.oo in limits[1:] or -sympy.oo in limits[1:] for part in expression.atoms(sympy.Sum, sympy.Product) for limits in part.limits)
+
+
+def compare(sides: Sides, point: dict) -> tuple[str, int, object, object]:
+    """("equal" | "different", digits, left, right) at a point; raises ``NoValue`` where the point says nothing."""
+    digits = sides.digits
+    (left, error_l), (right, error_r) = sides.at(point)
+    with mp.workdps(digits + 10):
+        if _shape(left) != _shape(right):
+            return "different", digits, left, right
+        gap, scale, error = _norm(left - right), max(_norm(left), _norm(right)), error_l + error_r
+        trusted = digits if error == 0 else min(digits, int(mp.log10(max(scale, mp.mpf(10) ** -20) / error)) - 2)
+        if gap <= scale * mp.mpf(10) ** -digits or gap == 0:
+            return "equal", max(trusted, 0) if error else digits, left, right
+        if sides.coarse:
+            if trusted < ENOUGH_DIGITS and gap <= 100 * error:
+                raise NoValue(f"the quadrature or the sum leaves an error of {mp.nstr(error, 2)}")
+            if gap <= scale * mp.mpf(10) ** -ENOUGH_DIGITS and gap <= max(1000 * error, scale * mp.mpf(10) ** -ENOUGH_DIGITS):
+                return "equal", max(min(trusted, int(-mp.log10(gap / scale))), 0), left, right
+            if gap > 1000 * error:
+                return "different", digits, left, right
+            if scale < mp.mpf(10) ** -ENOUGH_DIGITS and gap <= 10 * error + mp.mpf(10) ** (-digits):
+                return "equal", ENOUGH_DIGITS, left, right
+            raise NoValue(f"the quadrature or the sum leaves an error of {mp.nstr(error, 2)}")
+    # Without quadrature a true difference keeps its value when the digits double; rounding shrinks with them.
+    (left2, _), (right2, _) = sides.at(point, 2 * digits + 20)
+    with mp.workdps(2 * digits + 30):
+        finer = _norm(left2 - right2)
+        if finer <= gap * mp.mpf(10) ** (-digits // 2) or finer == 0:
+            return "equal", digits, left2, right2
+        if abs(finer - gap) <= gap / 100:
+            return "different", digits, left2, right2
+    (left3, _), (right3, _) = sides.at(point, 6 * digits)
+    with mp.workdps(6 * digits):
+        finest = _norm(left3 - right3)
+        if finest <= finer * mp.mpf(10) ** (-digits // 2) or finest == 0:
+            return "equal", digits, left3, right3
+        if abs(finest - finer) <= finer / 100:
+            return "different", digits, left3, right3
+    raise NoValue("the difference does not settle as the digits grow")
+
+
+def _norm(value):
+    if isinstance(value, mp.matrix):
+        return max((abs(entry) for entry in value), default=mp.zero)
+    return abs(value)
+
+
+def _shape(value):
+    return (value.rows, value.cols) if isinstance(value, mp.matrix) else ()
+
+
+def describe(point: dict, left, right) -> dict:
+    """A counterexample as text: each variable's value and both sides."""
+    shown = {str(symbol): _text(value) for symbol, value in point.items()}
+    return {"at": shown, "left": _number_text(left), "right": _number_text(right)}
+
+
+def _text(value):
+    if isinstance(value, list):
+        return "[" + ", ".join(_text(entry) for entry in value) + "]"
+    if isinstance(value, sympy.MatrixBase):
+        return "[" + ", ".join("[" + ", ".join(_text(entry) for entry in row) + "]" for row in value.tolist()) + "]"
+    if isinstance(value, sympy.Lambda):
+        return str(value)
+    value = sympy.sympify(value)
+    return str(value) if value.is_Rational and value.q <= 100 else str(value.evalf(8))
+
+
+def _number_text(value, digits: int = 12) -> str:
+    if isinstance(value, mp.matrix):
+        return "[" + ", ".join("[" + ", ".join(_number_text(value[i, j], 6) for j in range(value.cols)) + "]" for i in range(value.rows)) + "]"
+    if mp.im(value) == 0:
+        return mp.nstr(mp.re(value), digits)
+    return mp.nstr(value, digits)
+
+
+def probe_equality(left, right, domain: Domain, seed: str, count: int | None = None) -> Probe:
+    """Compare both sides at generic points; stop at the first counterexample and look for a plainer one."""
+    return _probe(left, right, domain, seed, count, _differs)
+
+
+def probe_order(left, right, domain: Domain, seed: str, count: int | None = None) -> Probe:
+    """Look for a point with left > right: generic points, ends of the ranges, then downhill from the tightest points."""
+    return _probe(left, right, domain, seed, count, _exceeds, search=True)
+
+
+def _differs(sides, point):
+    outcome, digits, left, right = compare(sides, point)
+    return outcome == "different", digits, left, right
+
+
+def _exceeds(sides, point):
+    (left, error_l), (right, error_r) = sides.at(point)
+    with mp.workdps(sides.digits + 10):
+        if isinstance(left, mp.matrix) or isinstance(right, mp.matrix):
+            raise NoValue("matrices are not ordered")
+        if not (is_real(left) and is_real(right)):
+            raise NoValue("complex numbers are not ordered")
+        left, right = mp.re(left), mp.re(right)
+        gap, error = left - right, error_l + error_r
+        scale = max(abs(left), abs(right))
+        if gap <= 0:
+            return False, sides.digits, left, right
+        if gap > 1000 * error and gap > scale * mp.mpf(10) ** (-sides.digits + 3):
+            return True, sides.digits, left, right
+    outcome, digits, left, right = compare(sides, point)  # too close to tell: the careful comparison does
+    return outcome == "different", digits, left, right
+
+
+def _probe(left, right, domain, seed, count, violates, search=False) -> Probe:
+    result = Probe()
+    try:
+        sides = Sides(left, right, domain)
+    except NoValue as problem:
+        result.unusable.append(str(problem))
+        return result
+    result.digits = sides.digits
+    free = _free(left) | _free(right)
+    count = count or (1 if not free else 5 if sides.coarse else 40 if search else 12)
+    points = list(domain.points(count, seed))
+    if not points:
+        result.unusable.append("no point of the domain was found that satisfies the hypotheses")
+    if not sides.coarse or search:
+        points += list(domain.edge_points(seed))[: 24 if not sides.coarse else 4]
+    slack = []
+    bad = None
+    for index, point in enumerate(points):
+        try:
+            false, digits, a, b = violates(sides, point)
+        except NoValue as problem:
+            result.unusable.append(str(problem))
+            if len(result.unusable) >= 4 and not result.agreed:
+                break
+            continue
+        if false:
+            bad = (point, a, b)
+            break
+        if index < count:
+            result.agreed += 1
+            result.digits = min(result.digits, digits)
+            result.shapes.append(_sizes(point, domain))
+        if search and _shape(a) == ():
+            slack.append(((b - a) / (abs(a) + abs(b) + mp.mpf("1e-30")), index))
+    if bad is None and search and not sides.coarse:
+        for _, index in sorted(slack, key=lambda pair: pair[0])[:3]:
+            bad = _descend(sides, points[index], domain, violates)
+            if bad:
+                break
+    if bad:
+        result.counterexample = _plainest(sides, bad, domain, violates, free)
+    return result
+
+
+def _descend(sides, start, domain, violates):
+    """Walk one coordinate at a time towards smaller slack; return a violation if there is one."""
+    scalars = [(symbol, domain.kinds[name]) for name, symbol in domain.symbols.items() if isinstance(start.get(symbol), sympy.Rational)]
+    compiled = domain._compiled_hypotheses()
+
+    def slack(point):
+        (a, _), (b, _) = sides.at(point, 15)
+        if not (is_real(a) and is_real(b)):
+            raise NoValue("complex")
+        return (mp.re(b) - mp.re(a)) / (abs(a) + abs(b) + mp.mpf("1e-30"))
+
+    point, best = dict(start), None
+    step = sympy.Rational(1, 3)
+    for _ in range(5):
+        for symbol, kind in scalars:
+            for sign in (1, -1):
+                if kind.integer:
+                    moved = point[symbol] + sign
+                else:
+                    moved = point[symbol] + sign * step * (abs(point[symbol]) + sympy.Rational(1, 50))
+                    moved = sympy.Rational(round(moved * 10**6), 10**6)
+                if not (kind.low < moved < kind.high or (kind.integer and kind.low <= moved <= kind.high)):
+                    continue
+                trial = point | {symbol: moved}
+                if not domain._satisfies(trial, compiled):
+                    continue
+                try:
+                    best = slack(point) if best is None else best
+                    value = slack(trial)
+                    if value < best:
+                        point, best = trial, value
+                    if value < 0:
+                        false, _, a, b = violates(sides, trial)
+                        if false:
+                            return trial, a, b
+                except NoValue:
+                    continue
+        step /= 2
+    return None
+
+
+def _plainest(sides, bad, domain, violates, free):
+    """The same failure at the plainest point where it shows clearly; the generic one if there is none."""
+    point, left, right = bad
+    tries = 0
+    for simple in domain.simple_points():
+        tries += 1
+        if tries > (12 if sides.coarse else 60):
+            break
+        try:
+            false, _, a, b = violates(sides, simple)
+        except NoValue:
+            continue
+        if false and (_shape(a) != () or abs(a - b) > (abs(a) + abs(b)) / 1000):
+            point, left, right = simple, a, b
+            break
+    shown = {symbol: value for symbol, value in point.items() if symbol in free or not free}
+    return describe(shown, left, right)
+
+
+def _free(expression) -> set:
+    symbols = set(expression.free_symbols)
+    return symbols | {function.func for function in expression.atoms(sympy.core.function.AppliedUndef)}
+
+
+def _sizes(point, domain):
+    return ", ".join(f"{name} = {point[symbol]}" for name, symbol in domain.symbols.items()
+                     if domain.kinds[name].integer and symbol in point)

@@ -1,0 +1,118 @@
+"""How a claim looks: text for a terminal, HTML with LaTeX for the notebook and the page, LaTeX for the ledger."""
+
+from html import escape
+
+import sympy
+
+SIGNS = {"=": "=", "<=": r"\le", ">=": r"\ge", "->": r"\longrightarrow", "~": r"\sim", "O": "="}
+TEXT_SIGNS = {"=": "=", "<=": "≤", ">=": "≥", "->": "→", "~": "∼", "O": "="}
+MARKS = {"decided": "✓✓", "symbolic": "✓", "probed": "≈", "estimated": "±", "matched": "↔", "cited": "§", "definition": "≔",
+         "refuted": "✗", "undecided": "?", "vacuous": "∅"}
+
+
+def latex(expression) -> str:
+    """LaTeX as the book sets it."""
+    return sympy.latex(expression, mul_symbol=None, fold_short_frac=False, root_notation=True, ln_notation=False,
+                       mat_delim="(", mat_str="matrix", inv_trig_style="full", order="none" if _held(expression) else None)
+
+
+def _held(expression) -> bool:
+    return isinstance(expression, (sympy.Add, sympy.Mul)) and type(expression)(*expression.args) != expression
+
+
+def _right_latex(step) -> str:
+    text = step.latex if step.latex is not None else latex(step.right)
+    return rf"{text} + O\!\left({latex(step.order)}\right)" if step.relation == "O" else text
+
+
+def _left_latex(claim) -> str:
+    return claim.latex if claim.latex is not None else latex(claim.left)
+
+
+def _limit_latex(step) -> str:
+    return rf"{latex(step.variable)}\to {latex(step.point)}" if step.variable is not None else ""
+
+
+def _sign_latex(step) -> str:
+    if step.relation == "->":
+        return rf"\xrightarrow[{_limit_latex(step)}]{{}}"
+    return SIGNS[step.relation]
+
+
+def claim_latex(claim) -> str:
+    """The whole statement on one line: where the chain starts, the relation, where it ends."""
+    step = next((s for s in claim.steps if s.relation != "="), claim.steps[-1])
+    sign = ":=" if claim.kind == "definition" else _sign_latex(step)
+    tail = rf"\quad ({_limit_latex(step)})" if step.relation in ("~", "O") else ""
+    return f"{_left_latex(claim)} {sign} {_right_latex(claim.steps[-1])}{tail}"
+
+
+def claim_text(claim) -> str:
+    """The chain as it reads in a terminal."""
+    lines = [f"{claim.title}   [{claim.verdict}]", f"  for {claim.domain}" if str(claim.domain) else "", f"    {claim.left}"]
+    for step in claim.steps:
+        order = f" + O({step.order})" if step.relation == "O" else ""
+        limit = f"  as {step.variable} -> {step.point}" if step.variable is not None else ""
+        lines.append(f"  {TEXT_SIGNS[step.relation]} {step.right}{order}{limit}")
+        lines.append(f"        {MARKS[step.judgement.verdict]} {step.judgement.verdict}: {step.because}  ({step.judgement.evidence})")
+        if step.judgement.counterexample:
+            lines.append(f"        {_counterexample_text(step.judgement.counterexample)}")
+    return "\n".join(line for line in lines if line)
+
+
+def _counterexample_text(example) -> str:
+    at = ", ".join(f"{name} = {value}" for name, value in example["at"].items()) or "as it stands"
+    return f"at {at}: left = {example['left']}, right = {example['right']}"
+
+
+def verdict_html(verdict: str) -> str:
+    return f'<span class="verdict verdict-{verdict}"><span class="verdict-mark" aria-hidden="true">{MARKS[verdict]}</span> {verdict}</span>'
+
+
+def _math(text: str) -> str:
+    return f'<span class="math notranslate nohighlight">\\(\\displaystyle {escape(text, quote=False)}\\)</span>'
+
+
+def claim_html(claim) -> str:
+    """The chain as a grid: left side, relation, right side; reason, verdict and evidence beneath each step."""
+    failed = claim.verdict in ("refuted", "undecided", "vacuous")
+    classes = "claim" + (" claim-headline" if claim.headline else "") + (" claim-refuted" if failed else "")
+    parts = [f'<div class="{classes}" data-claim="{claim.id}" role="group" aria-label="{escape(claim.title)}">',
+             f'<div class="claim-head"><span class="claim-title">{escape(claim.title)}</span>{verdict_html(claim.verdict)}</div>']
+    domain = claim.domain.latex()
+    if domain:
+        parts.append(f'<div class="claim-domain" tabindex="0">{_math(domain)}</div>')
+    parts.append('<div class="claim-steps">')
+    for index, step in enumerate(claim.steps):
+        left = f'<div class="claim-lhs" tabindex="0">{_math(_left_latex(claim))}</div>' if index == 0 else '<div class="claim-lhs"></div>'
+        sign = ":=" if claim.kind == "definition" else _sign_latex(step)
+        tail = rf"\quad ({_limit_latex(step)})" if step.relation in ("~", "O") else ""
+        parts.append(f'<div class="claim-step claim-step-{step.judgement.verdict}">{left}<div class="claim-rel">{_math(sign)}</div>'
+                     f'<div class="claim-rhs" tabindex="0">{_math(_right_latex(step) + tail)}</div>'
+                     f'<div class="claim-because"><span class="claim-reason">{escape(step.because)}</span> {verdict_html(step.judgement.verdict)}'
+                     f'<span class="claim-evidence">{escape(step.judgement.evidence)}</span></div></div>')
+        if step.judgement.counterexample:
+            parts.append(counterexample_html(step.judgement.counterexample))
+    parts.append("</div>")
+    foot = _foot(claim)
+    if foot:
+        parts.append(f'<div class="claim-foot">{foot}</div>')
+    parts.append("</div>")
+    return "".join(parts)
+
+
+def counterexample_html(example: dict) -> str:
+    at = ", ".join(f"{escape(name)} = {escape(value)}" for name, value in example["at"].items()) or "as it stands"
+    return (f'<div class="counterexample" role="alert"><strong>Counterexample</strong> at {at}: '
+            f'left = <code>{escape(example["left"])}</code>, right = <code>{escape(example["right"])}</code></div>')
+
+
+def _foot(claim) -> str:
+    notes = []
+    if claim.used:
+        notes.append("uses " + ", ".join(f"<em>{escape(used.title)}</em>" for used in claim.used if used is not claim.route_to))
+    if claim.route_to is not None:
+        notes.append(f"a second route to <em>{escape(claim.route_to.title)}</em>")
+    if claim.typeset_by_hand:
+        notes.append("typeset by hand")
+    return "; ".join(note for note in notes if note != "uses ")
