@@ -3,7 +3,7 @@
 // A figure is one ES module, src/derivable/<part>/<topic>.js:
 //
 //   export function draw(el, data, { slider, plot, readout }) {
-//     const chart = plot(el, { x: [0, 1], y: [0, 4], xlabel: "angle", ylabel: "density", alt: "..." });
+//     const chart = plot(el, { x: [0, 1], y: [0, 4], xlabel: "angle", ylabel: "density" });
 //     const says = readout(el);
 //     slider(el, { label: "dimension", min: 2, max: 100, value: 3 }, n => {
 //       chart.curve("density", xs, xs.map(x => density(x, n)));
@@ -14,7 +14,7 @@
 // `data` is what Python gave to figures.show. Curves are functions of the slider evaluated here, never frames.
 
 const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#BF6F9B", "#A87400", "#767676"]; // as in figures.py
-const WIDTH = 640, HEIGHT = 360, LEFT = 62, RIGHT = 14, TOP = 14, BOTTOM = 48;
+const HEIGHT = 340, LEFT = 62, RIGHT = 14, TOP = 14, BOTTOM = 48;
 
 // A labelled slider, a native input; calls onInput with its value now and at each change.
 export function slider(el, { label, min, max, step = 1, value, format = String }, onInput) {
@@ -39,23 +39,24 @@ export function readout(el) {
 }
 
 // A chart with two linear axes over the ranges x and y. What is drawn under a name replaces what had that name.
-export function plot(el, { x, y, xlabel, ylabel, alt }) {
+export function plot(el, { x, y, xlabel, ylabel }) {
+  const width = Math.max(320, Math.min(600, el.clientWidth)); // drawn at its size, so that text is as large on a phone
   const svg = add(el, "svg", {
-    viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": alt, fill: "none",
-    style: "width: 100%; max-width: 640px; height: auto; display: block; font-size: 14px",
+    viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-label": `${ylabel} against ${xlabel}`, fill: "none",
+    style: "width: 100%; max-width: 600px; height: auto; display: block; font-size: 14px",
   });
-  const across = v => LEFT + (v - x[0]) / (x[1] - x[0]) * (WIDTH - LEFT - RIGHT);
+  const across = v => LEFT + (v - x[0]) / (x[1] - x[0]) * (width - LEFT - RIGHT);
   const up = v => HEIGHT - BOTTOM - (v - y[0]) / (y[1] - y[0]) * (HEIGHT - TOP - BOTTOM);
   const text = (tx, ty, content, more) => add(svg, "text", { x: tx, y: ty, fill: "currentColor", ...more }, content);
 
-  add(svg, "path", { d: `M${LEFT} ${TOP}V${HEIGHT - BOTTOM}H${WIDTH - RIGHT}`, stroke: "currentColor" });
+  add(svg, "path", { d: `M${LEFT} ${TOP}V${HEIGHT - BOTTOM}H${width - RIGHT}`, stroke: "currentColor" });
   for (const t of ticks(x)) text(across(t), HEIGHT - BOTTOM + 18, t, { "text-anchor": "middle" });
   for (const t of ticks(y)) text(LEFT - 8, up(t) + 5, t, { "text-anchor": "end" });
-  text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, xlabel, { "text-anchor": "middle" });
+  text((LEFT + width - RIGHT) / 2, HEIGHT - 8, xlabel, { "text-anchor": "middle" });
   text(0, 0, ylabel, { "text-anchor": "middle", transform: `translate(14 ${(TOP + HEIGHT - BOTTOM) / 2}) rotate(-90)` });
 
-  const inside = add(svg, "svg", { x: 0, y: TOP, width: WIDTH, height: HEIGHT - TOP - BOTTOM,
-    viewBox: `0 ${TOP} ${WIDTH} ${HEIGHT - TOP - BOTTOM}` }); // clips what leaves the range
+  const inside = add(svg, "svg", { x: 0, y: TOP, width: width, height: HEIGHT - TOP - BOTTOM,
+    viewBox: `0 ${TOP} ${width} ${HEIGHT - TOP - BOTTOM}` }); // clips what leaves the range
   const drawn = new Map();
   const path = (name, d, dashes) => {
     if (!drawn.has(name)) {
@@ -77,11 +78,19 @@ export function plot(el, { x, y, xlabel, ylabel, alt }) {
   };
 }
 
+// Draws the figure of the module at this address; `alt` says what it shows.
+export async function show(url, el, data, alt) {
+  const { draw } = await import(url);
+  el.setAttribute("role", "group");
+  el.setAttribute("aria-label", alt);
+  draw(el, data, { slider, plot, readout });
+}
+
 // JupyterLab's entry (anywidget): the figure's module arrives as text.
 export async function render({ model, el }) {
   const url = URL.createObjectURL(new Blob([model.get("source")], { type: "text/javascript" }));
   el.style.color = "var(--jp-content-font-color1, inherit)";
-  (await import(url)).draw(el, model.get("data"), { slider, plot, readout });
+  await show(url, el, model.get("data"), model.get("alt"));
 }
 
 function ticks([low, high]) {

@@ -40,7 +40,7 @@ def style() -> None:
     """Give the matplotlib figures that follow in this notebook the book's look: transparent, quiet, deterministic."""
     plt.rcParams.update(
         {
-            "figure.figsize": (6.4, 3.6),
+            "figure.figsize": (5.6, 3.4),
             "figure.constrained_layout.use": True,
             "figure.facecolor": "none",
             "savefig.facecolor": "none",
@@ -96,7 +96,7 @@ def show(
         source = _module(moving)
         # Only JupyterLab can run a widget; its random id must not enter the stored notebook.
         if "JPY_SESSION_NAME" in os.environ:
-            bundle |= _widget(source, record["data"])._repr_mimebundle_()[0] | {"text/plain": alt}
+            bundle |= _widget(source, record["data"], alt)._repr_mimebundle_()[0] | {"text/plain": alt}
     width = round(fig.get_figwidth() * 100)
     display(bundle, metadata={"image/png": {"width": width}}, raw=True)
 
@@ -131,7 +131,7 @@ def _module(moving: str) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def _widget(source: str, data: dict):
+def _widget(source: str, data: dict, alt: str):
     import anywidget
     import traitlets
 
@@ -139,5 +139,6 @@ def _widget(source: str, data: dict):
         _esm = (files("derivable") / "figures.js").read_text(encoding="utf-8")
         source = traitlets.Unicode().tag(sync=True)
         data = traitlets.Dict().tag(sync=True)
+        alt = traitlets.Unicode().tag(sync=True)
 
-    return Moving(source=source, data=data)
+    return Moving(source=source, data=data, alt=alt)

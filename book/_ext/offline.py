@@ -1,0 +1,81 @@
+"""The book needs no other host: its assets are its own, and each page forbids the browser to ask elsewhere."""
+
+import base64
+import hashlib
+import re
+from pathlib import Path
+
+from sphinx.util import logging
+
+from assets import assemble
+
+logger = logging.getLogger(__name__)
+
+INLINE_SCRIPT = re.compile(r"<script(?![^>]*\ssrc=)[^>]*>(.+?)</script>", re.DOTALL)
+HANDLER = re.compile(r'\son[a-z]+="([^"]+)"')
+
+
+def add_assets(app, config) -> None:
+    folder = Path(app.outdir).parent / "assets"
+    missing = assemble(Path(app.confdir), folder)
+    for what in missing:
+        logger.info("The book is built without %s.", what, color="yellow")
+    config.html_static_path.append(str(folder))
+    config.html_css_files += [f"fonts/{font.name}" for font in sorted(folder.glob("fonts/*.css"))] + ["derivable.css"]
+    config.html_js_files += [(name, {"type": "module"}) for name in ("scroll.js", "figures-page.js")]
+    if not missing:
+        config.html_js_files.append(("live/cells.js", {"type": "module"}))
+    config.mathjax_path = "mathjax/tex-mml-chtml.js" if (folder / "mathjax").is_dir() else ""
+    # The menu would fetch a speech engine of 20 MB; the MathML that screen readers use is there without it.
+    config.mathjax3_config = {**(config.mathjax3_config or {}), "options": {"enableMenu": False}}
+
+
+def load_mathjax_everywhere(app) -> None:
+    """Formulas also come from notebook outputs, on pages whose text has none."""
+    app.set_html_assets_policy("always")
+
+
+def remove_outside_files(app, pagename, templatename, context, doctree) -> None:
+    """Drop the scripts and styles that Jupyter Book would take from a content delivery network (thebe)."""
+    for kind in ("script_files", "css_files"):
+        context[kind] = [
+            file
+            for file in context.get(kind, [])
+            if "thebe" not in f"{file.filename} {file.attributes.get('body')}".lower()
+        ]
+
+
+def restrict_pages(app, exception) -> None:
+    """Write into each page a policy that allows the book's own files and the inline scripts that it was built with."""
+    if exception or app.builder.format != "html":
+        return
+    for path in Path(app.outdir).rglob("*.html"):
+        page = path.read_text(encoding="utf-8")
+        if "Content-Security-Policy" not in page and "<head>" in page:
+            path.write_text(page.replace("<head>", f"<head>\n    {policy(page)}", 1), encoding="utf-8")
+
+
+def policy(page: str) -> str:
+    """The policy of one page. MathJax writes its style sheet into the page, so inline styles stay allowed."""
+    inline = INLINE_SCRIPT.findall(page)
+    handlers = HANDLER.findall(page)
+    scripts = ["'self'", *sorted({digest(code) for code in inline + handlers})]
+    if handlers:
+        scripts.append("'unsafe-hashes'")
+    rules = (
+        "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; "
+        f"base-uri 'none'; form-action 'self'; script-src {' '.join(scripts)}"
+    )
+    return f'<meta http-equiv="Content-Security-Policy" content="{rules}">'
+
+
+def digest(code: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}'"
+
+
+def setup(app):
+    app.connect("config-inited", add_assets)
+    app.connect("builder-inited", load_mathjax_everywhere)
+    app.connect("html-page-context", remove_outside_files, priority=900)
+    app.connect("build-finished", restrict_pages)
+    return {"parallel_read_safe": True}

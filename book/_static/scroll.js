@@ -1,0 +1,23 @@
+// What scrolls sideways can be reached with the keyboard: it becomes a stop for Tab while it is too wide for its box.
+
+const BOXES = "div.math, .claim-lhs, .claim-rhs, .cell_input pre, .cell_output pre, .bd-article table, .live-result";
+
+const observer = new ResizeObserver(entries => entries.forEach(({ target }) => update(target)));
+
+function update(box) {
+  const wide = box.scrollWidth > box.clientWidth + 1;
+  box.toggleAttribute("data-scrolls", wide);
+  if (wide) box.tabIndex = 0;
+  else box.removeAttribute("tabindex");
+}
+
+function watch(within) {
+  for (const box of within.querySelectorAll(BOXES)) {
+    observer.observe(box);
+    update(box);
+  }
+}
+
+await window.MathJax?.startup?.promise;
+watch(document);
+document.addEventListener("typeset", event => watch(event.target));
