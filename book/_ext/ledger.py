@@ -55,14 +55,15 @@ class LedgerDirective(SphinxDirective):
     def row(self, claim: dict) -> nodes.row:
         home = f"{claim['part']}/{claim['chapter']}"
         title = nodes.reference("", claim["title"], refuri=f"{self.address(home)}#claim-{claim['id']}")
-        marks = [text for text, shown in ((" (headline)", claim["headline"]), (" (typeset by hand)", claim["typeset_by_hand"]))
-                 if shown]
+        marks = [" (headline)"] * claim["headline"] + [" (typeset by hand)"] * claim["typeset_by_hand"]
         statement = nodes.math(claim["statement"], claim["statement"])
-        cells = [[paragraph(nodes.strong("", "", title), *marks), paragraph(statement)],
-                 [self.verdict(claim["verdict"])],
-                 [self.verdict(claim["worth"])],
-                 [paragraph(counted([step["verdict"] for step in claim["steps"]]))],
-                 [self.names("uses", claim["uses"], home), self.names("used by", claim["used_by"], home)]]
+        cells = [
+            [paragraph(nodes.strong("", "", title), *marks), paragraph(statement)],
+            [self.verdict(claim["verdict"])],
+            [self.verdict(claim["worth"])],
+            [paragraph(counted([step["verdict"] for step in claim["steps"]]))],
+            [self.names("uses", claim["uses"], home), self.names("used by", claim["used_by"], home)],
+        ]
         return row_of(cells, ids=[f"{claim['chapter']}--{claim['id']}"])
 
     def verdict(self, name: str) -> nodes.paragraph:

@@ -12,8 +12,16 @@ from derivable.book.chapters import Chapter, find_chapter, find_chapters, find_r
 CLAIM = "application/vnd.derivable.claim+json"
 STRENGTH = ("cited", "matched", "estimated", "probed", "symbolic", "decided")  # weakest first
 VERDICTS = (*STRENGTH, "definition")
-FIELDS = {"id": str, "title": str, "statement": str, "verdict": str, "headline": bool, "steps": list, "uses": list,
-          "typeset_by_hand": bool}
+FIELDS = {
+    "id": str,
+    "title": str,
+    "statement": str,
+    "verdict": str,
+    "headline": bool,
+    "steps": list,
+    "uses": list,
+    "typeset_by_hand": bool,
+}
 
 
 def read_claims(chapter: Chapter) -> Iterator[tuple[int, dict]]:
@@ -30,10 +38,12 @@ def require_record(record: object) -> None:
     if not isinstance(record, dict):
         raise ValueError(f"a claim's record must be an object, got {record!r}")
     for field, kind in FIELDS.items():
-        if not isinstance(record.get(field), kind):
-            raise ValueError(f"{field} of claim {record.get('id')!r} must be a {kind.__name__}, got {record.get(field)!r}")
-    if record["verdict"] not in VERDICTS:
-        raise ValueError(f"verdict of claim {record['id']!r} must be one of {', '.join(VERDICTS)}, got {record['verdict']!r}")
+        value = record.get(field)
+        if not isinstance(value, kind):
+            raise ValueError(f"{field} of claim {record.get('id')!r} must be a {kind.__name__}, got {value!r}")
+    verdict = record["verdict"]
+    if verdict not in VERDICTS:
+        raise ValueError(f"verdict of claim {record['id']!r} must be one of {', '.join(VERDICTS)}, got {verdict!r}")
 
 
 def refer(claim: dict, chapter: str) -> str:
@@ -48,7 +58,7 @@ def build_ledger(root: Path) -> list[dict]:
     ``worth`` is the weakest verdict among the claim and everything that it uses; definitions do not count.
 
     Raises:
-        ValueError: for a bad record, an id used twice in a chapter, a ``uses`` that names no claim, or a circle of uses.
+        ValueError: for a bad record, an id twice in a chapter, a ``uses`` that names no claim, or a circle of uses.
     """
     claims: dict[str, dict] = {}
     for chapter in find_chapters(root):
@@ -101,8 +111,10 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(claims, indent=1, ensure_ascii=False))
         return 0
-    rows = [(claim["chapter"], claim["id"], claim["verdict"], claim["worth"], "headline" if claim["headline"] else "")
-            for claim in claims]
+    rows = [
+        (claim["chapter"], claim["id"], claim["verdict"], claim["worth"], "headline" if claim["headline"] else "")
+        for claim in claims
+    ]
     rows.insert(0, ("chapter", "claim", "verdict", "worth", ""))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:

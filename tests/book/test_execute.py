@@ -1,0 +1,131 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import nbformat
+import pytest
+from nbclient.exceptions import CellExecutionError
+
+from derivable.book.execute import execute, is_fresh, write_whole
+
+
+def silent(cell, count):
+    pass
+
+
+def replace(path, old, new):
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def command(root, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "derivable.book.execute", *arguments], cwd=root, capture_output=True, text=True
+    )
+
+
+def folder(chapter):
+    return sorted(path.name for path in chapter.notebook.parent.iterdir())
+
+
+def test_two_runs_write_the_same_bytes(chapter):
+    before = chapter.notebook.read_bytes()
+    execute(chapter, silent)
+    assert chapter.notebook.read_bytes() == before
+
+
+def test_the_notebook_stores_outputs_counts_and_hashes_but_no_times(chapter):
+    notebook = nbformat.read(chapter.notebook, as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == [1, 2]
+    assert code[0].outputs[0].text == "one third is 0.333333\n"
+    assert code[1].metadata == {"tags": ["live"]}
+    assert set(notebook.metadata.derivable) == {"source_hash", "code_hash", "lock_hash"}
+    assert "execution" not in code[0].metadata
+    assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
+
+
+def test_progress_counts_the_cells(chapter):
+    seen = []
+    execute(chapter, lambda cell, count: seen.append((cell, count)))
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+@pytest.mark.parametrize("name", ["chapters/probability/tiny.md", "src/derivable/__init__.py", "requirements.txt"])
+def test_a_chapter_is_fresh_until_one_of_its_inputs_changes(chapter, name):
+    assert is_fresh(chapter)
+    path = chapter.root / name
+    path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    assert not is_fresh(chapter)
+
+
+def test_the_command_runs_only_what_changed(chapter):
+    assert "0 to run, 1 fresh" in command(chapter.root).stdout
+    replace(chapter.source, "one third", "A third")
+    done = command(chapter.root)
+    assert "1 to run, 0 fresh" in done.stdout and "[1/1] probability/tiny: done" in done.stdout
+    assert "A third is" in chapter.notebook.read_text(encoding="utf-8")
+
+
+def test_a_failing_cell_leaves_the_old_notebook_and_is_named(chapter):
+    before, names = chapter.notebook.read_bytes(), folder(chapter)
+    replace(chapter.source, "round(1 / 3, 6)", "round(1 / 0, 6)")
+    with pytest.raises(CellExecutionError):
+        execute(chapter, silent)
+    failed = command(chapter.root)
+    assert failed.returncode == 1
+    assert (
+        "tiny.md, cell 2" in failed.stderr
+        and "ZeroDivisionError" in failed.stderr
+        and "left as it was" in failed.stderr
+    )
+    assert chapter.notebook.read_bytes() == before and folder(chapter) == names
+
+
+def test_a_kernel_that_dies_leaves_the_old_notebook_and_is_said(chapter):
+    before = chapter.notebook.read_bytes()
+    replace(chapter.source, 'print("one third is", round(1 / 3, 6))', "import os; os._exit(1)")
+    failed = command(chapter.root)
+    assert failed.returncode == 1 and "cell 2: Kernel died" in failed.stderr
+    assert chapter.notebook.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_run_leaves_the_old_notebook_and_nothing_else(chapter, kind):
+    before, names = chapter.notebook.read_bytes(), folder(chapter)
+    started = chapter.root / "started"
+    replace(
+        chapter.source,
+        "import derivable\n",
+        f"import time, pathlib\npathlib.Path({str(started)!r}).touch(); time.sleep(60)\n",
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "derivable.book.execute"],
+        cwd=chapter.root,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    deadline = time.monotonic() + 30
+    while not started.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(process.pid, kind)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode != 0
+    assert "Traceback" not in errors
+    assert kind != signal.SIGINT or "cell 2: interrupted" in errors
+    assert chapter.notebook.read_bytes() == before and folder(chapter) == names
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(chapter, monkeypatch):
+    def no_space(source, target):
+        raise OSError("No space left on device")
+
+    before, names = chapter.notebook.read_bytes(), folder(chapter)
+    monkeypatch.setattr(os, "replace", no_space)
+    with pytest.raises(OSError, match="No space"):
+        write_whole(chapter.notebook, "half a notebook")
+    assert chapter.notebook.read_bytes() == before and folder(chapter) == names
