@@ -7,9 +7,11 @@
 VENV := .venv
 BIN := $(VENV)/bin/python
 READY := $(VENV)/.ready
+ASSETS := node_modules/.ready
 NOTEBOOKS := $(wildcard book/*/*.ipynb)
 WORKERS := -n 2 --dist loadfile
 
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export OMP_NUM_THREADS := 1
 export PYTHONUTF8 := 1
 export PYTHONNOUSERSITE := 1
@@ -39,12 +41,18 @@ $(READY): $(VENV)/.installed pyproject.toml
 	@$(BIN) -m pip install --quiet --no-input --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@
 
+# What the pages serve themselves: mathematics, fonts, Python for the browser. npm comes with the environment.
+$(ASSETS): package.json package-lock.json | $(READY)
+	@echo "== Assets of the pages in node_modules"
+	@npm ci --silent --no-audit --no-fund
+	@touch $@
+
 # ---- Reading
 
 read: html ## Build the book and serve it on this machine
 	@$(BIN) -m derivable.book.serve _build/html
 
-html: $(READY) ## Build the HTML in _build/html; a warning is an error
+html: $(READY) $(ASSETS) ## Build the HTML in _build/html; a warning is an error
 	@echo "== Book: HTML from the stored outputs"
 	@$(VENV)/bin/jupyter-book build . --quiet --warningiserror --keep-going
 
