@@ -49,22 +49,20 @@ def restrict_pages(app, exception) -> None:
     """Write into each page a policy that allows the book's own files and the inline scripts that it was built with."""
     if exception or app.builder.format != "html":
         return
-    for path in Path(app.outdir).rglob("*.html"):
-        page = path.read_text(encoding="utf-8")
+    pages = {path: path.read_text(encoding="utf-8") for path in Path(app.outdir).rglob("*.html")}
+    # The search page reads the other pages, with the handlers of their buttons.
+    handlers = {handler for page in pages.values() for handler in HANDLER.findall(page)}
+    for path, page in pages.items():
         if "Content-Security-Policy" not in page and "<head>" in page:
-            path.write_text(page.replace("<head>", f"<head>\n    {policy(page)}", 1), encoding="utf-8")
+            path.write_text(page.replace("<head>", f"<head>\n    {policy(page, handlers)}", 1), encoding="utf-8")
 
 
-def policy(page: str) -> str:
+def policy(page: str, handlers: set[str]) -> str:
     """The policy of one page. MathJax writes its style sheet into the page, so inline styles stay allowed."""
-    inline = INLINE_SCRIPT.findall(page)
-    handlers = HANDLER.findall(page)
-    scripts = ["'self'", *sorted({digest(code) for code in inline + handlers})]
-    if handlers:
-        scripts.append("'unsafe-hashes'")
+    scripts = " ".join(sorted(digest(code) for code in {*INLINE_SCRIPT.findall(page), *handlers}))
     rules = (
         "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; "
-        f"base-uri 'none'; form-action 'self'; script-src {' '.join(scripts)}"
+        f"base-uri 'none'; form-action 'self'; script-src 'self' 'unsafe-hashes' {scripts}"
     )
     return f'<meta http-equiv="Content-Security-Policy" content="{rules}">'
 

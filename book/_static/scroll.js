@@ -5,7 +5,9 @@ const BOXES = "div.math, .claim-lhs, .claim-rhs, .cell_input pre, .cell_output p
 const observer = new ResizeObserver(entries => entries.forEach(({ target }) => update(target)));
 
 function update(box) {
-  const wide = box.scrollWidth > box.clientWidth + 1;
+  const tooWide = () => box.scrollWidth > box.clientWidth + 1;
+  if (tooWide()) box.closest(".claim")?.classList.add("claim-wide");
+  const wide = tooWide();
   box.toggleAttribute("data-scrolls", wide);
   if (wide) box.tabIndex = 0;
   else box.removeAttribute("tabindex");

@@ -29,6 +29,11 @@ def paths() -> list[str]:
     return sorted(str(page) for page in pages if "_static" not in page.parts and str(page) != "index.html")
 
 
+def pages_with(markup: str) -> list[str]:
+    """The pages whose HTML has this text."""
+    return [path for path in paths() if markup in (BUILD / path).read_text(encoding="utf-8")]
+
+
 def require(condition: object, reason: str) -> None:
     """Skip where something is not installed; on the build server that is an error."""
     if not condition:
@@ -63,6 +68,7 @@ class Visitor:
         self.address = address
         self.errors: list[str] = []
         self.outside: list[str] = []
+        self.requested: list[str] = []
         self.context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
         self.context.route("**/*", self._route)
         self.page = self.context.new_page()
@@ -71,6 +77,7 @@ class Visitor:
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
 
     def _route(self, route):
+        self.requested.append(route.request.url)
         if route.request.url.startswith((self.address, "data:", "blob:")):
             route.continue_()
         else:

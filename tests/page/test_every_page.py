@@ -5,9 +5,16 @@ from conftest import ROOT, Visitor, paths, require
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 PHONE = {"width": 390, "height": 844}
-UNTYPESET = """() => [...document.querySelectorAll(".math")]
-    .filter(math => !math.querySelector("mjx-container") || math.querySelector("mjx-merror, [data-mjx-error]"))
-    .map(math => math.textContent)"""
+UNTYPESET = r"""() => {
+    const bad = [...document.querySelectorAll(".math")]
+        .filter(math => !math.querySelector("mjx-container") || math.querySelector("mjx-merror, [data-mjx-error]"));
+    const text = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
+    while (text.nextNode()) {
+        const parent = text.currentNode.parentElement;
+        if (/\\[(\[]/.test(text.currentNode.data) && !parent.closest("pre, code, script")) bad.push(parent);
+    }
+    return bad.map(element => element.textContent);
+}"""
 
 
 @pytest.fixture(scope="module", params=paths())

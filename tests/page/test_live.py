@@ -1,0 +1,139 @@
+"""Live cells and exercises in the browser, on every page that has them."""
+
+import importlib.util
+
+import nbformat
+import pytest
+from conftest import LOADING, ROOT, Visitor, pages_with, require
+
+LIVE = pages_with("tag_live")
+EXERCISES = pages_with("tag_exercise")
+FIRST_RESULT = 4 * LOADING  # all the cells of a chapter, on a slow machine
+
+WRONG = """from derivable.claims import *
+D = Domain(x=real())
+(x,) = D
+derive("wrong", "A square", D, (x + 1)**2, equals(x**2 + 1, because="the middle is forgotten"))"""
+
+
+class Cell:
+    """One live cell of a page, as a reader works it."""
+
+    def __init__(self, page, kind: str, index: int = -1):
+        cells = page.locator(f".cell.{kind}")
+        self.locator = cells.nth(index if index >= 0 else cells.count() - 1)
+        self.result = self.locator.locator(".live-result")
+        self.status = self.locator.locator(".live-status")
+
+    def press(self, name: str) -> None:
+        self.locator.get_by_role("button", name=name, exact=True).click()
+
+    def write(self, source: str) -> None:
+        self.press("Edit")
+        self.locator.get_by_role("textbox").fill(source)
+
+    def says(self, text: str, timeout: int = FIRST_RESULT) -> None:
+        self.status.filter(has_text=text).wait_for(timeout=timeout)
+
+    def verdicts(self, within: str) -> list[str]:
+        return self.locator.locator(f"{within} .verdict").all_inner_texts()
+
+
+@pytest.fixture(scope="module")
+def chapter(browser, address):
+    """The first page with live cells, for the tests of what every cell can do."""
+    require(LIVE, "no page has a live cell")
+    visitor = Visitor(browser, address)
+    visitor.visit(LIVE[0])
+    yield visitor
+    visitor.context.close()
+
+
+@pytest.mark.parametrize("path", LIVE)
+def test_every_cell_gives_in_the_page_the_verdicts_that_are_printed(visitor, path):
+    page = visitor.visit(path)
+    assert not any("pyodide" in url for url in visitor.requested), "something heavy loads before Run is pressed"
+    for index in range(page.locator(".cell.tag_live").count()):
+        cell = Cell(page, "tag_live", index)
+        printed = cell.verdicts(".cell_output:not(.live-result)")
+        cell.press("Run")
+        cell.says("Done")
+        assert cell.verdicts(".live-result") == printed
+    unset = page.locator(".live-result .math:not(:has(mjx-container))")
+    assert unset.count() == 0
+    assert visitor.errors == [] and visitor.outside == []
+
+
+def test_a_false_step_is_refused_with_a_counterexample_and_reset_brings_back_what_was_printed(chapter):
+    cell = Cell(chapter.page, "tag_live")
+    cell.write(WRONG)
+    cell.locator.get_by_role("textbox").press("Control+Enter")
+    cell.says("Refused")
+    assert cell.result.locator(".verdict-refuted").count() > 0
+    assert "Counterexample" in cell.result.inner_text()
+    cell.press("Reset")
+    assert not cell.result.is_visible()
+    assert cell.locator.get_by_role("textbox").count() == 0
+    assert cell.locator.locator(".cell_input pre").is_visible()
+
+
+def test_escape_leaves_the_editor(chapter):
+    cell = Cell(chapter.page, "tag_live")
+    cell.write("1")
+    cell.locator.get_by_role("textbox").press("Escape")
+    assert chapter.page.evaluate("document.activeElement.textContent") == "Run"
+    cell.press("Reset")
+
+
+def test_stop_ends_an_endless_cell_and_the_next_run_works(chapter):
+    cell = Cell(chapter.page, "tag_live")
+    cell.write("while True: pass")
+    cell.press("Run")
+    cell.says("Running…")
+    cell.press("Stop")
+    cell.says("Stopped.")
+    cell.press("Reset")
+    cell.press("Run")
+    cell.says("Done")
+    cell.press("Reset")
+
+
+def test_the_time_limit_ends_an_endless_cell(visitor):
+    require(LIVE, "no page has a live cell")
+    visitor.page.clock.install()
+    cell = Cell(visitor.visit(LIVE[0]), "tag_live", 0)
+    cell.write("while True: pass")
+    cell.press("Run")
+    cell.says("Running…")
+    visitor.page.clock.fast_forward(61_000)
+    cell.says("Stopped after 60 seconds.")
+
+
+def solutions(path: str) -> list[str]:
+    """The expected answer of each exercise of a chapter, as the notebook's own code has it."""
+    spec = importlib.util.spec_from_file_location("cell", ROOT / "book" / "_static" / "live" / "cell.py")
+    native = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(native)
+    found = []
+    notebook = nbformat.read(ROOT / path.replace(".html", ".ipynb"), as_version=4)
+    for number, code in enumerate(notebook.cells):
+        tags = code.metadata.get("tags", [])
+        if "live" in tags or "exercise" in tags:
+            assert native.run(number, code.source)[1] is False
+        if "exercise" in tags:
+            found.append(str(native.values[number].solution))
+    return found
+
+
+@pytest.mark.parametrize("path", EXERCISES)
+def test_exercises_accept_the_solution_and_refuse_something_else(visitor, path):
+    page = visitor.visit(path)
+    for index, solution in enumerate(solutions(path)):
+        exercise = Cell(page, "tag_exercise", index)
+        for answer, right in ((f"({solution}) + 1", False), (solution, True)):
+            exercise.locator.get_by_label("Your answer").fill(answer)
+            exercise.press("Check")
+            exercise.result.locator(".answer-right" if right else ".answer-wrong").wait_for(timeout=FIRST_RESULT)
+            exercise.says("Done")
+            assert right or "Counterexample" in exercise.result.inner_text()
+    assert visitor.errors == [] and visitor.outside == []
