@@ -33,12 +33,12 @@ $(VENV)/.installed: requirements.txt
 	 fi; \
 	 echo "== Environment: $$($$python --version) in $(VENV); the installation takes a few minutes, once"; \
 	 $$python -m venv $(VENV)
-	@$(BIN) -m pip install --quiet --no-input --disable-pip-version-check --requirement requirements.txt
+	@$(BIN) -m pip install -qq --no-input --disable-pip-version-check --requirement requirements.txt
 	@$(BIN) -m pip check
 	@touch $@
 
 $(READY): $(VENV)/.installed pyproject.toml
-	@$(BIN) -m pip install --quiet --no-input --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@$(BIN) -m pip install -qq --no-input --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@
 
 # What the pages serve themselves: mathematics, fonts, Python for the browser. npm comes with the environment.
@@ -57,7 +57,7 @@ html: $(READY) $(ASSETS) ## Build the HTML in _build/html; a warning is an error
 	@$(VENV)/bin/jupyter-book build . --quiet --warningiserror --keep-going
 
 lab: $(READY) ## Open JupyterLab on the chapters (the .md files open as notebooks)
-	@$(BIN) -m jupyterlab chapters
+	@JUPYTER_CONFIG_PATH="$(CURDIR)/.jupyter" $(BIN) -m jupyterlab --LabApp.default_url=/lab/tree/chapters
 
 # ---- Writing
 

@@ -24,6 +24,11 @@ parts:
 
 SOURCE = """\
 ---
+jupytext:
+  text_representation:
+    extension: .md
+    format_name: myst
+    format_version: 0.13
 kernelspec:
   display_name: Python 3 (ipykernel)
   language: python

@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -6,6 +7,8 @@ import time
 
 import nbformat
 import pytest
+from jupyter_server.services.contents.largefilemanager import LargeFileManager
+from jupytext.sync_contentsmanager import build_sync_jupytext_contents_manager_class
 from nbclient.exceptions import CellExecutionError
 
 from derivable.book.execute import execute, is_fresh, write_whole
@@ -46,6 +49,17 @@ def test_the_notebook_stores_outputs_counts_and_hashes_but_no_times(chapter):
     assert set(notebook.metadata.derivable) == {"source_hash", "code_hash", "lock_hash"}
     assert "execution" not in code[0].metadata
     assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
+
+
+@pytest.mark.parametrize("name", ["chapters/probability/tiny.md", "book/probability/tiny.ipynb"])
+def test_opening_and_saving_in_jupyterlab_changes_neither_file(chapter, request, name):
+    shutil.copy(request.config.rootpath / "jupytext.toml", chapter.root)
+    before = chapter.source.read_text(encoding="utf-8"), chapter.notebook.read_text(encoding="utf-8")
+    manager = build_sync_jupytext_contents_manager_class(LargeFileManager)(root_dir=str(chapter.root))
+    opened = manager.get(name, type="notebook")
+    assert [len(cell.get("outputs", [])) for cell in opened["content"]["cells"]] == [0, 1, 1]
+    manager.save(opened, name)
+    assert (chapter.source.read_text(encoding="utf-8"), chapter.notebook.read_text(encoding="utf-8")) == before
 
 
 def test_progress_counts_the_cells(chapter):

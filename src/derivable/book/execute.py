@@ -68,8 +68,9 @@ def let_signals_end_the_run(notebook: NotebookNode) -> None:
 
 
 def make_repeatable(notebook: NotebookNode) -> None:
-    """Take out what differs between runs or machines: random cell identifiers and the exact Python version."""
-    notebook.metadata.get("language_info", {}).pop("version", None)
+    """Take out what differs between runs, machines or editors: random identifiers, versions, the source's format."""
+    notebook.metadata["language_info"].pop("version")
+    notebook.metadata["jupytext"].pop("text_representation")
     seen: Counter[str] = Counter()
     for cell in notebook.cells:
         digest = hashlib.sha256(cell.source.encode()).hexdigest()[:12]
