@@ -3,29 +3,31 @@
 import base64
 import hashlib
 import re
+import sys
 from pathlib import Path
-
-from sphinx.util import logging
 
 from assets import assemble
 
-logger = logging.getLogger(__name__)
-
+MATHJAX = "mathjax/tex-mml-chtml.js"
 INLINE_SCRIPT = re.compile(r"<script(?![^>]*\ssrc=)[^>]*>(.+?)</script>", re.DOTALL)
 HANDLER = re.compile(r'\son[a-z]+="([^"]+)"')
 
 
+def assets_of(app) -> Path:
+    return Path(app.outdir).parent / "assets"
+
+
 def add_assets(app, config) -> None:
-    folder = Path(app.outdir).parent / "assets"
+    folder = assets_of(app)
     missing = assemble(Path(app.confdir), folder)
     for what in missing:
-        logger.info("The book is built without %s.", what, color="yellow")
+        print(f"The book is built without {what}.", file=sys.stderr)  # still a book: not an error with -W
     config.html_static_path.append(str(folder))
     config.html_css_files += [f"fonts/{font.name}" for font in sorted(folder.glob("fonts/*.css"))] + ["derivable.css"]
     config.html_js_files += [(name, {"type": "module"}) for name in ("scroll.js", "figures-page.js")]
     if not missing:
         config.html_js_files.append(("live/cells.js", {"type": "module"}))
-    config.mathjax_path = "mathjax/tex-mml-chtml.js" if (folder / "mathjax").is_dir() else ""
+    config.mathjax_path = MATHJAX
     # The menu would fetch a speech engine of 20 MB; the MathML that screen readers use is there without it.
     config.mathjax3_config = {**(config.mathjax3_config or {}), "options": {"enableMenu": False}}
 
@@ -35,13 +37,14 @@ def load_mathjax_everywhere(app) -> None:
     app.set_html_assets_policy("always")
 
 
-def remove_outside_files(app, pagename, templatename, context, doctree) -> None:
-    """Drop the scripts and styles that Jupyter Book would take from a content delivery network (thebe)."""
+def keep_own_files(app, pagename, templatename, context, doctree) -> None:
+    """Drop the scripts and styles that Jupyter Book would take from elsewhere (thebe), and MathJax where it is not."""
+    unwanted = ["thebe"] if (assets_of(app) / MATHJAX).exists() else ["thebe", "mathjax"]
     for kind in ("script_files", "css_files"):
         context[kind] = [
             file
             for file in context.get(kind, [])
-            if "thebe" not in f"{file.filename} {file.attributes.get('body')}".lower()
+            if not any(name in f"{file.filename} {file.attributes.get('body')}".lower() for name in unwanted)
         ]
 
 
@@ -74,6 +77,6 @@ def digest(code: str) -> str:
 def setup(app):
     app.connect("config-inited", add_assets)
     app.connect("builder-inited", load_mathjax_everywhere)
-    app.connect("html-page-context", remove_outside_files, priority=900)
+    app.connect("html-page-context", keep_own_files, priority=900)
     app.connect("build-finished", restrict_pages)
     return {"parallel_read_safe": True}
