@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 import sympy
 
 from .domains import Domain
-from .errors import Refuted, Undecided, Vacuous
+from .errors import ClaimError, Refuted, Undecided, Vacuous
 from .judge import Judgement, Statement, check_side, judge
-from .methods import weakest
+from .methods import use, weakest
 from .render import claim_html, claim_latex, claim_text
 
 MIME = "application/vnd.derivable.claim+json"
@@ -84,7 +84,9 @@ def asymptotic_to(right, because, *, variable, point=sympy.oo, latex=None) -> St
 
 def equals_up_to(right, order, because, *, variable, point=sympy.oo, latex=None) -> Step:
     """The expression before equals ``right`` + O(``order``) as ``variable`` tends to ``point``."""
-    return _step("O", right, because, latex=latex, variable=variable, point=sympy.sympify(point), order=sympy.sympify(order))
+    return _step(
+        "O", right, because, latex=latex, variable=variable, point=sympy.sympify(point), order=sympy.sympify(order)
+    )
 
 
 @dataclass(frozen=True)
@@ -95,21 +97,40 @@ class Instance:
     values: tuple
 
     @property
-    def left(self):
+    def relation(self) -> str:
+        return self.claim.relation
+
+    @property
+    def lhs(self):
         return self.claim.lhs.subs(self.values, simultaneous=True)
 
     @property
-    def right(self):
+    def rhs(self):
         return self.claim.rhs.subs(self.values, simultaneous=True)
 
 
 class Claim:
     """A chain of checked steps. Made by :func:`derive`, :func:`define` and :func:`cite`; a verdict cannot be passed in."""
 
-    def __init__(self, id, title, domain, left, steps, *, headline=False, latex=None, kind="derivation", route_to=None, reference=None):
+    def __init__(
+        self,
+        id,
+        title,
+        domain,
+        left,
+        steps,
+        *,
+        headline=False,
+        latex=None,
+        kind="derivation",
+        route_to=None,
+        reference=None,
+        measured=None,
+    ):
         self.id, self.title, self.domain, self.left = id, title, domain, left
         self.steps: tuple[Step, ...] = tuple(steps)
-        self.headline, self.latex, self.kind, self.route_to, self.reference = headline, latex, kind, route_to, reference
+        self.headline, self.latex, self.kind = headline, latex, kind
+        self.route_to, self.reference, self.measured = route_to, reference, measured
 
     @property
     def lhs(self):
@@ -129,8 +150,8 @@ class Claim:
     @property
     def used(self) -> tuple["Claim", ...]:
         """The claims that the steps used, each once, in order."""
-        claims = [item.claim if isinstance(item, Instance) else item for step in self.steps for item in step.using]
-        claims += [step.by.step for step in self.steps if isinstance(getattr(step.by, "step", None), Claim)]
+        items = [item for step in self.steps for item in (*step.using, *getattr(step.by, "used", ()))]
+        claims = [item.claim if isinstance(item, Instance) else item for item in items]
         return tuple(dict.fromkeys(claims + ([self.route_to] if self.route_to else [])))
 
     @property
@@ -152,17 +173,35 @@ class Claim:
         """The claim as data: what the ledger reads and what ``derivable check`` can check again."""
         lefts = [self.left] + [step.right for step in self.steps[:-1]]
         return {
-            "id": self.id, "title": self.title, "kind": self.kind, "statement": claim_latex(self), "verdict": self.verdict,
-            "headline": self.headline, "route_to": self.route_to.id if self.route_to else None, "reference": self.reference,
-            "domain": self.domain.record(), "uses": [claim.id if not getattr(claim, "chapter", None) else f"{claim.chapter}#{claim.id}"
-                                                     for claim in self.used],
-            "typeset_by_hand": self.typeset_by_hand, "sympy": sympy.__version__,
-            "steps": [{
-                "relation": step.relation, "lhs": str(left), "rhs": str(step.right),
-                "limit": [str(step.variable), str(step.point)] if step.variable is not None else None,
-                "order": str(step.order) if step.order is not None else None,
-                "verdict": step.judgement.verdict, "evidence": step.judgement.evidence, "because": step.because,
-            } for left, step in zip(lefts, self.steps)],
+            "id": self.id,
+            "title": self.title,
+            "kind": self.kind,
+            "statement": claim_latex(self),
+            "verdict": self.verdict,
+            "headline": self.headline,
+            "route_to": self.route_to.id if self.route_to else None,
+            "reference": self.reference,
+            "measured": self.measured,
+            "domain": self.domain.record(),
+            "uses": [
+                claim.id if not getattr(claim, "chapter", None) else f"{claim.chapter}#{claim.id}"
+                for claim in self.used
+            ],
+            "typeset_by_hand": self.typeset_by_hand,
+            "sympy": sympy.__version__,
+            "steps": [
+                {
+                    "relation": step.relation,
+                    "lhs": str(left),
+                    "rhs": str(step.right),
+                    "limit": [str(step.variable), str(step.point)] if step.variable is not None else None,
+                    "order": str(step.order) if step.order is not None else None,
+                    "verdict": step.judgement.verdict,
+                    "evidence": step.judgement.evidence,
+                    "because": step.because,
+                }
+                for left, step in zip(lefts, self.steps)
+            ],
         }
 
     def _repr_html_(self) -> str:
@@ -175,8 +214,16 @@ class Claim:
         return claim_text(self)
 
 
-def derive(id: str, title: str, domain: Domain, left, *steps: Step, headline: bool = False, latex: str | None = None,
-           route_to: Claim | None = None) -> Claim:
+def derive(
+    id: str,
+    title: str,
+    domain: Domain,
+    left,
+    *steps: Step,
+    headline: bool = False,
+    latex: str | None = None,
+    route_to: Claim | None = None,
+) -> Claim:
     """Check a chain of steps and return the claim that it proves.
 
     Args:
@@ -193,7 +240,7 @@ def derive(id: str, title: str, domain: Domain, left, *steps: Step, headline: bo
         Refuted, Undecided, Vacuous: a step is false, could not be decided, or says nothing; the message names the step and its line.
         ValueError, TypeError: a side is not a SymPy expression, or has a symbol without a domain.
     """
-    _check_id(id)
+    check_id(id)
     if not isinstance(domain, Domain):
         raise TypeError(f"domain must be a Domain, got {domain!r}")
     if not steps:
@@ -205,25 +252,57 @@ def derive(id: str, title: str, domain: Domain, left, *steps: Step, headline: bo
     if len(relations) > 1:
         raise ValueError(f"the steps of one chain must point the same way, got {sorted(relations)}")
     left = check_side("left", left, domain)
+    domain = domain.only(_names(left, steps))
     checked, before = [], left
     for number, step in enumerate(steps, start=1):
         right = check_side(f"the right side of step {number}", step.right, domain)
         statement = Statement(before, step.relation, right, domain, step.variable, step.point, step.order)
-        judgement = judge(statement, step.by, _rewrite(before, step.using))
+        judgement = judge(statement, step.by, use(before, step.using) if step.using else None)
         checked.append(replace(step, right=right, judgement=judgement))
         before = right
         if judgement.verdict in FAILURES:
             claim = Claim(id, title, domain, left, checked, headline=headline, latex=latex, route_to=route_to)
-            raise FAILURES[judgement.verdict](_failure(claim, number), claim)
+            raise FAILURES[judgement.verdict](failure_text(claim, number), claim)
     claim = Claim(id, title, domain, left, checked, headline=headline, latex=latex, route_to=route_to)
     if route_to is not None:
         _check_route(claim, route_to)
     return claim
 
 
+def refute(id: str, title: str, domain: Domain, left, *steps: Step) -> "Counterexample":
+    """Show that a chain is false: what happens without a hypothesis, or to a formula that was printed wrong.
+
+    Arguments as for :func:`derive`. The result shows the counterexample; a chain that is not refuted raises.
+
+    Raises:
+        ClaimError: the chain is true, or could not be decided.
+    """
+    try:
+        claim = derive(id, title, domain, left, *steps)
+    except Refuted as failure:
+        return Counterexample(failure.claim)
+    raise ClaimError(f"“{id}” was to be refuted, but it is {claim.verdict}", claim)
+
+
+class Counterexample:
+    """A statement that is false, with the point that shows it. It is no claim of the book and not in the ledger."""
+
+    def __init__(self, claim: Claim):
+        self.claim = claim
+
+    def _repr_html_(self) -> str:
+        return claim_html(self.claim)
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        return {"text/plain": claim_text(self.claim), "text/html": claim_html(self.claim)}
+
+    def __repr__(self) -> str:
+        return claim_text(self.claim)
+
+
 def define(id: str, title: str, domain: Domain, symbol, meaning, because: str, *, latex: str | None = None) -> Claim:
     """Introduce a notation: nothing to check beyond that both sides are expressions over the domain."""
-    _check_id(id)
+    check_id(id)
     check_side("meaning", meaning, domain)
     step = Step("=", meaning, because, latex=latex, judgement=Judgement("definition", "a definition"))
     return Claim(id, title, domain, symbol, [step], kind="definition")
@@ -231,35 +310,38 @@ def define(id: str, title: str, domain: Domain, symbol, meaning, because: str, *
 
 def cite(id: str, title: str, domain: Domain, left, step: Step, reference: str) -> Claim:
     """State a result from the literature. It must survive the search for a counterexample; its proof is the reference."""
-    _check_id(id)
+    check_id(id)
     if not isinstance(reference, str) or not reference.strip():
         raise ValueError(f"reference must name the source, got {reference!r}")
     left, right = check_side("left", left, domain), check_side("right", step.right, domain)
     judgement = judge(Statement(left, step.relation, right, domain, step.variable, step.point, step.order))
     verdict = judgement.verdict if judgement.verdict in ("refuted", "vacuous") else "cited"
     evidence = f"{reference}; not refuted here ({judgement.evidence})" if verdict == "cited" else judgement.evidence
-    claim = Claim(id, title, domain, left, [replace(step, right=right, judgement=Judgement(verdict, evidence, judgement.counterexample))],
-                  kind="cited", reference=reference)
+    claim = Claim(
+        id,
+        title,
+        domain,
+        left,
+        [replace(step, right=right, judgement=Judgement(verdict, evidence, judgement.counterexample))],
+        kind="cited",
+        reference=reference,
+    )
     if verdict in FAILURES:
-        raise FAILURES[verdict](_failure(claim, 1), claim)
+        raise FAILURES[verdict](failure_text(claim, 1), claim)
     return claim
 
 
-def _check_id(id):
+def _names(left, steps) -> set[str]:
+    """The names of all symbols in a chain, bound ones too: those of the domain that it needs."""
+    extra = [part for step in steps for part in (step.right, step.variable, step.order) if part is not None]
+    parts = [sympy.sympify(part) for part in (left, *extra)]
+    symbols = {str(symbol) for part in parts for symbol in part.atoms(sympy.Symbol, sympy.MatrixSymbol)}
+    return symbols | {str(function.func) for part in parts for function in part.atoms(sympy.core.function.AppliedUndef)}
+
+
+def check_id(id):
     if not isinstance(id, str) or not id or not all(part.isalnum() and part == part.lower() for part in id.split("-")):
         raise ValueError(f"id must be lower-case words joined by hyphens, got {id!r}")
-
-
-def _rewrite(expression, using):
-    """Replace the left sides of the used claims by their right sides; ``None`` where nothing was used."""
-    if not using:
-        return None
-    for item in using:
-        left, right = (item.left, item.right) if isinstance(item, Instance) else (item.lhs, item.rhs)
-        relation = item.claim.relation if isinstance(item, Instance) else item.relation
-        if relation == "=":
-            expression = expression.xreplace({left: right})
-    return expression
 
 
 def _check_route(claim, other):
@@ -268,16 +350,21 @@ def _check_route(claim, other):
             continue
         judgement = judge(Statement(mine, "=", theirs, claim.domain))
         if judgement.verdict in FAILURES:
-            raise FAILURES[judgement.verdict](f"the route “{claim.id}” {name} elsewhere than “{other.id}”: {mine} is not shown equal to {theirs}"
-                                              f" ({judgement.evidence})", claim)
+            raise FAILURES[judgement.verdict](
+                f"the route “{claim.id}” {name} elsewhere than “{other.id}”: {mine} is not shown equal to {theirs}"
+                f" ({judgement.evidence})",
+                claim,
+            )
     if claim.relation != other.relation:
         raise ValueError(f"the route {claim.id!r} proves {claim.relation}, but {other.id!r} says {other.relation}")
 
 
-def _failure(claim, number):
+def failure_text(claim, number):
     step = claim.steps[number - 1]
-    lines = [f"“{claim.id}”, step {number} (line {step.line}), {step.judgement.verdict}: {step.judgement.evidence}.",
-             f"  {claim.left if number == 1 else claim.steps[number - 2].right}  {step.relation}  {step.right}"]
+    lines = [
+        f"“{claim.id}”, step {number} (line {step.line}), {step.judgement.verdict}: {step.judgement.evidence}.",
+        f"  {claim.left if number == 1 else claim.steps[number - 2].right}  {step.relation}  {step.right}",
+    ]
     if step.judgement.counterexample:
         example = step.judgement.counterexample
         at = ", ".join(f"{name} = {value}" for name, value in example["at"].items()) or "as it stands"

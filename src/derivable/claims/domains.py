@@ -46,15 +46,31 @@ class Real:
         """Points near the ends, and far out where there is no end."""
         low, high = self.low, self.high
         width = high - low if high < oo and low > -oo else sympy.Integer(1)
-        near = [_rational(end + sign * width * step) for end, sign in ((low, 1), (high, -1)) if abs(end) < oo
-                for step in (Rational(1, 1009), Rational(1, 1000003))]
+        near = [
+            _rational(end + sign * width * step)
+            for end, sign in ((low, 1), (high, -1))
+            if abs(end) < oo
+            for step in (Rational(1, 1009), Rational(1, 1000003))
+        ]
         far = [sympy.Integer(sign * 997) for end, sign in ((low, -1), (high, 1)) if abs(end) == oo]
         return near + far
 
     def simple(self):
         """Plain values inside, simplest first: candidates for a counterexample that a person can follow."""
-        values = [sympy.Integer(1), sympy.Integer(2), sympy.Integer(-1), Rational(1, 2), sympy.Integer(3), Rational(-1, 2), sympy.Integer(-2),
-                  Rational(1, 3), Rational(3, 2), sympy.Integer(5), Rational(1, 10), sympy.Integer(10)]
+        values = [
+            sympy.Integer(1),
+            sympy.Integer(2),
+            sympy.Integer(-1),
+            Rational(1, 2),
+            sympy.Integer(3),
+            Rational(-1, 2),
+            sympy.Integer(-2),
+            Rational(1, 3),
+            Rational(3, 2),
+            sympy.Integer(5),
+            Rational(1, 10),
+            sympy.Integer(10),
+        ]
         inside = [value for value in values if self.low < value < self.high]
         if not inside and self.high < oo and self.low > -oo:
             inside = [_rational((self.low + self.high) / 2)]
@@ -94,7 +110,9 @@ class Integers:
         return self.low + rng.randrange(0, int(min(self.high - self.low, 11)) + 1)
 
     def edges(self):
-        return [sympy.Integer(end) for end in (self.low, self.high) if abs(end) < oo] + ([self.low + 40] if self.low > -oo and self.high == oo else [])
+        return [sympy.Integer(end) for end in (self.low, self.high) if abs(end) < oo] + (
+            [self.low + 40] if self.low > -oo and self.high == oo else []
+        )
 
     def simple(self):
         if self.low == -oo:
@@ -123,7 +141,7 @@ class Sequence:
     integer = False
 
     def symbol(self, name: str) -> sympy.IndexedBase:
-        return sympy.IndexedBase(sympy.Symbol(name, **self.entries.symbol(name).assumptions0), shape=(sympy.sympify(self.length),))
+        return sympy.IndexedBase(sympy.Symbol(name, **self.entries.symbol(name).assumptions0))
 
     def draw(self, rng, size: int) -> list:
         values = [self.entries.sample(rng, 0) for _ in range(size)]
@@ -184,7 +202,11 @@ class Smooth:
         variables = sympy.symbols(f"u1:{self.arguments + 1}", real=True)
         pick = lambda: Rational(rng.randrange(-HEIGHT, HEIGHT) or 1, 7001)  # noqa: E731
         inner = pick() + sum(pick() * variable for variable in variables)
-        body = pick() * sympy.sin(inner) + sum(pick() * variable**2 for variable in variables) + pick() * sympy.exp(inner / 3)
+        body = (
+            pick() * sympy.sin(inner)
+            + sum(pick() * variable**2 for variable in variables)
+            + pick() * sympy.exp(inner / 3)
+        )
         return sympy.Lambda(variables, body)
 
     def latex(self) -> str:
@@ -268,14 +290,18 @@ class Domain:
         self.symbols: dict[str, object] = {}
         for name, kind in variables.items():
             if not isinstance(kind, Kind):
-                raise TypeError(f"{name} must be real(), positive(), integer(), sequence(), matrix() or smooth(), got {kind!r}")
+                raise TypeError(
+                    f"{name} must be real(), positive(), integer(), sequence(), matrix() or smooth(), got {kind!r}"
+                )
             if isinstance(kind, Sequence):
                 kind = Sequence(self._size(kind.length), kind.entries, kind.total)
             if isinstance(kind, Matrices):
                 kind = Matrices(self._size(kind.rows), self._size(kind.columns), kind.kind)
             self.kinds[name] = kind
             self.symbols[name] = kind.symbol(name)
-        self.where = tuple(self._relation(relation) for relation in ([where] if isinstance(where, (str, sympy.Basic)) else where))
+        self.where = tuple(
+            self._relation(relation) for relation in ([where] if isinstance(where, (str, sympy.Basic)) else where)
+        )
 
     def _size(self, size):
         from .formula import parse
@@ -305,6 +331,29 @@ class Domain:
     def but(self, *, where=None, **changed: Kind) -> "Domain":
         """The same domain with some variables changed or added, or other hypotheses (``where=()`` drops them all)."""
         return Domain(where=self.where if where is None else where, **(self.kinds | changed))
+
+    def bounded(self) -> dict:
+        """The real variables with two finite ends: symbol -> (low, high)."""
+        return {
+            self.symbols[name]: (kind.low, kind.high)
+            for name, kind in self.kinds.items()
+            if isinstance(kind, Real) and abs(kind.low) < oo and abs(kind.high) < oo
+        }
+
+    def only(self, names: set[str]) -> "Domain":
+        """The same domain without the variables that are neither in ``names`` nor needed by those that are."""
+        needed = set(names) | {str(symbol) for relation in self.where for symbol in relation.free_symbols}
+        for name in list(needed):
+            kind = self.kinds.get(name)
+            sizes = (
+                [kind.length]
+                if isinstance(kind, Sequence)
+                else [kind.rows, kind.columns]
+                if isinstance(kind, Matrices)
+                else []
+            )
+            needed |= {str(symbol) for size in sizes for symbol in size.free_symbols}
+        return Domain(where=self.where, **{name: kind for name, kind in self.kinds.items() if name in needed})
 
     def atoms(self) -> set:
         """The objects that an expression over this domain may contain freely."""
@@ -386,7 +435,7 @@ class Domain:
             return False
 
     def latex(self) -> str:
-        parts = [f"{_name_latex(symbol)}{self.kinds[name].latex()}" for name, symbol in self.symbols.items()]
+        parts = [f"{_name_latex(symbol)} {self.kinds[name].latex()}" for name, symbol in self.symbols.items()]
         return r",\quad ".join(parts + [sympy.latex(relation) for relation in self.where])
 
     def __str__(self) -> str:
@@ -400,7 +449,9 @@ class Domain:
                 case Sequence():
                     parts.append(f"{name}[1..{kind.length}]")
                 case Matrices():
-                    parts.append(f"{name} {kind.rows} x {kind.columns}" + ("" if kind.kind == "any" else f" {kind.kind}"))
+                    parts.append(
+                        f"{name} {kind.rows} x {kind.columns}" + ("" if kind.kind == "any" else f" {kind.kind}")
+                    )
                 case Smooth():
                     parts.append(f"{name} smooth")
         return ", ".join(parts + [str(relation) for relation in self.where])
@@ -409,7 +460,10 @@ class Domain:
 
     def record(self) -> dict:
         """The domain as data: the ``symbols`` of a statement file, and the hypotheses under ``where``."""
-        return {"symbols": {name: kind.record() for name, kind in self.kinds.items()}, "where": [str(relation) for relation in self.where]}
+        return {
+            "symbols": {name: kind.record() for name, kind in self.kinds.items()},
+            "where": [str(relation) for relation in self.where],
+        }
 
 
 def _name_latex(symbol) -> str:
@@ -439,8 +493,11 @@ def domain_from_record(record: dict) -> Domain:
 
 def _kind_from_record(fields: dict):
     if "sequence" in fields:
-        return Sequence(fields["sequence"], _kind_from_record(fields["entries"]),
-                        sympy.Rational(fields["total"]) if "total" in fields else None)
+        return Sequence(
+            fields["sequence"],
+            _kind_from_record(fields["entries"]),
+            sympy.Rational(fields["total"]) if "total" in fields else None,
+        )
     if "matrix" in fields:
         return Matrices(*fields["matrix"], fields.get("kind", "any"))
     if "function" in fields:
@@ -449,5 +506,3 @@ def _kind_from_record(fields: dict):
 
     low, high = [parse(str(end)) for end in fields["domain"]]
     return integer(low, high) if fields.get("integer") else real(low, high)
-
-

@@ -65,15 +65,25 @@ class Exercise:
         return self._say(True, f"Right: {judgement.evidence}.", judgement.verdict, given)
 
     def _say(self, right, message, verdict, given=None, example=None):
-        shown = f'<span class="math notranslate nohighlight">\\({escape(latex(given), quote=False)}\\)</span> ' if given is not None else ""
+        shown = (
+            f'<span class="math notranslate nohighlight">\\({escape(latex(given), quote=False)}\\)</span> '
+            if given is not None
+            else ""
+        )
         counter = counterexample_html(example) if example else ""
-        return Answer(right, message, f'<div class="answer answer-{"right" if right else "wrong"}">{shown}{verdict_html(verdict)} '
-                                      f"<span>{escape(message)}</span>{counter}</div>")
+        return Answer(
+            right,
+            message,
+            f'<div class="answer answer-{"right" if right else "wrong"}">{shown}{verdict_html(verdict)} '
+            f"<span>{escape(message)}</span>{counter}</div>",
+        )
 
     def _repr_html_(self) -> str:
         names = ", ".join(f"<code>{escape(str(name))}</code>" for name in self.domain.symbols)
-        return (f'<div class="exercise" data-exercise="{escape(self.id)}"><p class="exercise-question">{self.question}</p>'
-                f'<p class="exercise-variables">Your answer may use {names or "numbers only"}.</p></div>')
+        return (
+            f'<div class="exercise" data-exercise="{escape(self.id)}"><p class="exercise-question">{self.question}</p>'
+            f'<p class="exercise-variables">Your answer may use {names or "numbers only"}.</p></div>'
+        )
 
     def __repr__(self) -> str:
         return f"Exercise {self.id}: {self.question}"

@@ -23,8 +23,17 @@ _CONSTRUCTORS = """
     Integral Sum Product Derivative Limit Piecewise Rational Integer hyper Trace Transpose Determinant Inverse Identity ZeroMatrix
     And Or Not Eq Ne Lt Le Gt Ge Tuple Subs MatMul MatAdd HadamardProduct
 """.split()
-_CONSTANTS = {"pi": sympy.pi, "E": sympy.E, "I": sympy.I, "oo": sympy.oo, "EulerGamma": sympy.EulerGamma, "Catalan": sympy.Catalan,
-              "GoldenRatio": sympy.GoldenRatio, "zoo": sympy.zoo, "nan": sympy.nan}
+_CONSTANTS = {
+    "pi": sympy.pi,
+    "E": sympy.E,
+    "I": sympy.I,
+    "oo": sympy.oo,
+    "EulerGamma": sympy.EulerGamma,
+    "Catalan": sympy.Catalan,
+    "GoldenRatio": sympy.GoldenRatio,
+    "zoo": sympy.zoo,
+    "nan": sympy.nan,
+}
 
 
 def _diff(expression, *variables):
@@ -36,16 +45,35 @@ def _matrix(rows, *shape):
 
 
 _SPECIAL = {
-    "diff": _diff, "Matrix": _matrix, "ImmutableMatrix": _matrix, "ImmutableDenseMatrix": _matrix, "MutableDenseMatrix": _matrix,
-    "eye": lambda n: sympy.ImmutableMatrix(sympy.eye(n)), "zeros": lambda *shape: sympy.ImmutableMatrix(sympy.zeros(*shape)),
-    "ones": lambda *shape: sympy.ImmutableMatrix(sympy.ones(*shape)), "diag": lambda *entries: sympy.ImmutableMatrix(sympy.diag(*entries)),
-    "integrate": sympy.Integral, "summation": sympy.Sum, "product": sympy.Product, "ln": sympy.log, "det": sympy.Determinant,
-    "trace": sympy.Trace, "transpose": sympy.Transpose, "Symbol": sympy.Symbol,
+    "diff": _diff,
+    "Matrix": _matrix,
+    "ImmutableMatrix": _matrix,
+    "ImmutableDenseMatrix": _matrix,
+    "MutableDenseMatrix": _matrix,
+    "eye": lambda n: sympy.ImmutableMatrix(sympy.eye(n)),
+    "zeros": lambda *shape: sympy.ImmutableMatrix(sympy.zeros(*shape)),
+    "ones": lambda *shape: sympy.ImmutableMatrix(sympy.ones(*shape)),
+    "diag": lambda *entries: sympy.ImmutableMatrix(sympy.diag(*entries)),
+    "integrate": sympy.Integral,
+    "summation": sympy.Sum,
+    "product": sympy.Product,
+    "ln": sympy.log,
+    "det": sympy.Determinant,
+    "trace": sympy.Trace,
+    "transpose": sympy.Transpose,
+    "Symbol": sympy.Symbol,
 }
 KNOWN = {name: getattr(sympy, name) for name in _FUNCTIONS + _CONSTRUCTORS} | _SPECIAL
 _ATTRIBUTES = {"T"}
 _METHODS = {"trace", "det", "inv", "transpose", "doit", "subs", "diff", "norm"}
-_COMPARISONS = {ast.Lt: sympy.Lt, ast.LtE: sympy.Le, ast.Gt: sympy.Gt, ast.GtE: sympy.Ge, ast.Eq: sympy.Eq, ast.NotEq: sympy.Ne}
+_COMPARISONS = {
+    ast.Lt: sympy.Lt,
+    ast.LtE: sympy.Le,
+    ast.Gt: sympy.Gt,
+    ast.GtE: sympy.Ge,
+    ast.Eq: sympy.Eq,
+    ast.NotEq: sympy.Ne,
+}
 
 
 class FormulaError(ValueError):
@@ -206,8 +234,9 @@ class _Reader:
         if function is None or isinstance(function, sympy.Symbol):
             raise FormulaError(f"unknown function {name!r}")
         arguments = [self.node(argument) for argument in node.args]
-        if any(getattr(argument, "is_Integer", False) and abs(argument) > LARGEST_INTEGER for argument in arguments) \
-                and name not in ("Integer", "Rational"):
+        if any(
+            getattr(argument, "is_Integer", False) and abs(argument) > LARGEST_INTEGER for argument in arguments
+        ) and name not in ("Integer", "Rational"):
             return function(*arguments, evaluate=False)
         return function(*arguments)
 

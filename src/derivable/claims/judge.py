@@ -53,8 +53,12 @@ def check_side(name: str, side, domain: Domain):
     if side.has(sympy.nan, sympy.zoo):
         raise ValueError(f"{name} must be a number, got {side}")
     known = domain.atoms()
-    strangers = sorted(str(symbol) for symbol in side.free_symbols - known
-                       if not isinstance(symbol, (sympy.Indexed, sympy.Idx)) and str(symbol) not in {str(k) for k in known if k == symbol})
+    strangers = sorted(
+        str(symbol)
+        for symbol in side.free_symbols - known
+        if not isinstance(symbol, (sympy.Indexed, sympy.Idx))
+        and str(symbol) not in {str(k) for k in known if k == symbol}
+    )
     strangers += sorted(str(f.func) for f in side.atoms(sympy.core.function.AppliedUndef) if f.func not in known)
     if strangers:
         raise ValueError(f"{name} has {', '.join(strangers)} without a domain: {side}; the domain has {domain}")
@@ -68,12 +72,18 @@ def judge(statement: Statement, method=None, rewritten=None) -> Judgement:
         method: a proof handed in by the author (see ``methods``); it is checked, and where it fails that is said.
         rewritten: the left side after using earlier claims, equal to ``statement.left`` by them; proofs start from it.
     """
-    left, right = (check_side(name, side, statement.domain) for name, side in (("left", statement.left), ("right", statement.right)))
+    left, right = (
+        check_side(name, side, statement.domain)
+        for name, side in (("left", statement.left), ("right", statement.right))
+    )
     if left == right:
         return Judgement("vacuous", "both sides are the same expression before anything is checked")
     if _shape(left) != _shape(right):
-        return Judgement("refuted", f"the shapes do not conform: {_shape(left) or 'a number'} and {_shape(right) or 'a number'}",
-                         {"at": {}, "left": f"shape {_shape(left)}", "right": f"shape {_shape(right)}"})
+        return Judgement(
+            "refuted",
+            f"the shapes do not conform: {_shape(left) or 'a number'} and {_shape(right) or 'a number'}",
+            {"at": {}, "left": f"shape {_shape(left)}", "right": f"shape {_shape(right)}"},
+        )
     seed = hashlib.sha256(f"{left} {statement.relation} {right} {statement.domain}".encode()).hexdigest()
     probe = _probe(statement, left, right, seed)
     if probe.counterexample:
@@ -83,13 +93,19 @@ def judge(statement: Statement, method=None, rewritten=None) -> Judgement:
     if method is not None:
         proof = within_budget(lambda: method.prove(start, right, statement.relation, statement.domain), 40 * CALLS)
         if proof is None and not isinstance(method, Probing):
-            return Judgement("undecided", f"the proof by {type(method).__name__.lower()} does not go through"
-                             + (f"; {probe.agreed} points agree" if probe.agreed else ""))
+            return Judgement(
+                "undecided",
+                f"the proof by {type(method).__name__.lower()} does not go through"
+                + (f"; {probe.agreed} points agree" if probe.agreed else ""),
+            )
     else:
         proof = _prove(statement, start, right)
     if proof:
         return Judgement(*proof)
-    if probe.agreed >= min(ENOUGH_POINTS, max(1, len(left.free_symbols | right.free_symbols))) and probe.digits >= ENOUGH_DIGITS:
+    if (
+        probe.agreed >= min(ENOUGH_POINTS, max(1, len(left.free_symbols | right.free_symbols)))
+        and probe.digits >= ENOUGH_DIGITS
+    ):
         return Judgement("probed", _points_text(probe, statement))
     why = f": {probe.unusable[0]}" if probe.unusable else ""
     return Judgement("undecided", f"no strategy reached a proof and only {probe.agreed} points could be compared{why}")
@@ -97,7 +113,16 @@ def judge(statement: Statement, method=None, rewritten=None) -> Judgement:
 
 def _probe(statement, left, right, seed) -> Probe:
     if statement.relation in LIMITS:
-        return probe_limit(left, right, statement.relation, statement.variable, statement.point, statement.order, statement.domain, seed)
+        return probe_limit(
+            left,
+            right,
+            statement.relation,
+            statement.variable,
+            statement.point,
+            statement.order,
+            statement.domain,
+            seed,
+        )
     if statement.relation == "=":
         return probe_equality(left, right, statement.domain, seed)
     low, high = (left, right) if statement.relation == "<=" else (right, left)
@@ -125,9 +150,9 @@ def _prove(statement, left, right):
     if any(isinstance(kind, (Matrices, Sequence)) for kind in domain.kinds.values()):
         return _prove_for_sizes(statement, left, right)
     if isinstance(left, sympy.MatrixBase) or isinstance(right, sympy.MatrixBase):
-        return _prove_entries(left - right)
+        return _prove_entries(left - right, domain)
     if statement.relation == "=":
-        return find_zero(left - right)
+        return find_zero(left - right, domain)
     gap = right - left if statement.relation == "<=" else left - right
     found = find_nonnegative(gap, domain)
     if found is None and gap.has(sympy.Integral, sympy.Sum, sympy.Derivative):
@@ -136,8 +161,8 @@ def _prove(statement, left, right):
     return found
 
 
-def _prove_entries(matrix):
-    found = [find_zero(entry) for entry in matrix]
+def _prove_entries(matrix, domain):
+    found = [find_zero(entry, domain) for entry in matrix]
     if None in found:
         return None
     return weakest(verdict for verdict, _ in found), f"{matrix.rows}×{matrix.cols} entries, each " + found[0][1]
@@ -145,22 +170,29 @@ def _prove_entries(matrix):
 
 def _prove_for_sizes(statement, left, right):
     """Matrices and sequences of general size: decide at explicit small sizes with symbolic entries, and say which."""
-    if statement.relation != "=":
+    if statement.relation not in EXACT:
         return None
     domain = statement.domain
+    gap = left - right if statement.relation == ">=" else right - left
     sizes = [name for name, kind in domain.kinds.items() if kind.integer]
     shown = []
     for point in _small_sizes(domain, sizes):
-        explicit = within_budget(lambda point=point: _quietly(lambda: _explicit(left - right, domain, point)), CALLS)
+        explicit = within_budget(lambda point=point: _quietly(lambda: _explicit(gap, domain, point)), CALLS)
         if explicit is None:
             return None
         entries = list(explicit) if isinstance(explicit, sympy.MatrixBase) else [explicit]
-        if not within_budget(lambda entries=entries: all(normal_form_is_zero(entry) for entry in entries), CALLS):
+        if statement.relation == "=":
+            holds = within_budget(lambda entries=entries: all(normal_form_is_zero(entry) for entry in entries), CALLS)
+        else:
+            holds = all(find_nonnegative(sympy.expand(entry), domain) for entry in entries)
+        if not holds:
             return None
         shown.append(", ".join(f"{name} = {value}" for name, value in zip(sizes, point)) or "the given sizes")
     if not shown:
         return None
-    return "decided", "symbolic entries, for " + "; ".join(shown)
+    return "decided", ("sums of squares" if statement.relation != "=" else "symbolic entries") + ", for " + "; ".join(
+        shown
+    )
 
 
 def _small_sizes(domain, sizes):
@@ -181,8 +213,13 @@ def _explicit(expression, domain, sizes):
                 return None
             rows, columns = (int(size.subs(numbers)) for size in (kind.rows, kind.columns))
             square = kind.kind == "symmetric"
-            matrices[symbol] = sympy.ImmutableMatrix(rows, columns, lambda i, j, n=name, s=square: sympy.Symbol(
-                f"{n}_{min(i, j) + 1}{max(i, j) + 1}" if s else f"{n}_{i + 1}{j + 1}", real=True))
+            matrices[symbol] = sympy.ImmutableMatrix(
+                rows,
+                columns,
+                lambda i, j, n=name, s=square: sympy.Symbol(
+                    f"{n}_{min(i, j) + 1}{max(i, j) + 1}" if s else f"{n}_{i + 1}{j + 1}", real=True
+                ),
+            )
         elif isinstance(kind, Sequence):
             length = int(kind.length.subs(numbers))
             assumptions = kind.entries.symbol(name).assumptions0
@@ -191,12 +228,14 @@ def _explicit(expression, domain, sizes):
                 values[-1] = kind.total - sum(values[:-1])
             entries |= {symbol[i + 1]: value for i, value in enumerate(values)}
     if matrices:
-        sized = {matrix: sympy.MatrixSymbol(str(matrix), *value.shape) for matrix, value in matrices.items()}
-        expression = expression.subs(numbers).xreplace({}) if numbers else expression
         by_name = {str(matrix): value for matrix, value in matrices.items()}
-        expression = expression.replace(lambda part: isinstance(part, sympy.MatrixSymbol), lambda part: by_name[str(part)])
-        del sized
+        expression = expression.subs(numbers).replace(
+            lambda part: isinstance(part, sympy.MatrixSymbol), lambda part: by_name[str(part)]
+        )
     expression = expression.subs(numbers).doit()
+    expression = expression.replace(
+        sympy.Determinant, lambda m: m.det() if isinstance(m, sympy.MatrixBase) else sympy.Determinant(m)
+    )
     if isinstance(expression, sympy.MatrixExpr) and not isinstance(expression, sympy.MatrixBase):
         expression = expression.as_explicit()
     expression = expression.xreplace(entries)

@@ -6,7 +6,7 @@ from mpmath import mp
 from .budget import within_budget
 from .domains import Domain
 from .numeric import NoValue, compile_number, evaluate
-from .probe import Probe, _free, _needs_quadrature, _text
+from .probe import Probe, _free, _needs_quadrature, _text, side_texts
 from .zero import LAST_CALLS, _quietly
 
 FAR = (2, 4, 8, 16)  # exponents of ten: steps that double the logarithm, so that a logarithmic decay halves
@@ -27,7 +27,7 @@ def probe_limit(left, right, relation: str, variable, point, order, domain: Doma
     coarse = _needs_quadrature(left) or _needs_quadrature(right)
     free = (_free(left) | _free(right)) - {variable}
     for generic in domain.points(3 if free else 1, seed):
-        for exponents in ((NEAR,) if coarse else (FAR, NEAR)):
+        for exponents in (NEAR,) if coarse else (FAR, NEAR):
             try:
                 trace = [_step(compiled, generic, variable, point, exponent, coarse) for exponent in exponents]
                 verdict = _judge(trace, relation)
@@ -42,7 +42,7 @@ def probe_limit(left, right, relation: str, variable, point, order, domain: Doma
         else:
             where, a, b, size = trace[-1]
             at = {str(symbol): _text(value) for symbol, value in generic.items() if symbol in free}
-            result.counterexample = {"at": at | {str(variable): _power_text(where)}, "left": mp.nstr(a, 12), "right": mp.nstr(b, 12)}
+            result.counterexample = {"at": at | {str(variable): _power_text(where)}} | side_texts(a, b)
             return result
     return result
 
@@ -79,7 +79,11 @@ def _judge(trace, relation):
     before, middle, last = sizes[-3:]
     doubling = trace[-1][0] == trace[-2][0] ** 2 or len(sizes) == len(FAR)
     if relation == "O":
-        if last <= middle * mp.mpf("1.2") and middle <= before * mp.mpf("1.5") + mp.mpf("1e-30") or last <= mp.mpf("1e-12"):
+        if (
+            last <= middle * mp.mpf("1.2")
+            and middle <= before * mp.mpf("1.5") + mp.mpf("1e-30")
+            or last <= mp.mpf("1e-12")
+        ):
             return True
         if last > mp.mpf("1.4") * middle:
             return False
@@ -96,7 +100,13 @@ def _judge(trace, relation):
 
 
 def _power_text(where):
-    return str(where) if abs(where) <= 10**4 else f"10^{len(str(abs(where))) - 1}" if where.is_Integer else str(where.evalf(3))
+    return (
+        str(where)
+        if abs(where) <= 10**4
+        else f"10^{len(str(abs(where))) - 1}"
+        if where.is_Integer
+        else str(where.evalf(3))
+    )
 
 
 def find_limit(left, right, relation: str, variable, point, order) -> tuple[str, str] | None:

@@ -6,7 +6,7 @@ import sympy
 
 from .budget import within_budget
 from .domains import Domain
-from .sign import squares_certificate
+from .sign import is_positive, squares_certificate
 from .zero import LAST_CALLS, _quietly, find_zero, merge_integrals, normal_form_is_zero
 
 STRENGTH = ("decided", "symbolic", "probed", "estimated", "matched", "cited", "undecided", "vacuous", "refuted")
@@ -23,11 +23,17 @@ class Induction:
 
     Without ``step``, both sides must have the same increment (or the same quotient) from n to n + ``stride``.
     With ``step``, a claim about left(n + stride) in terms of left(n): the right side must satisfy the same recurrence.
+    ``start`` holds claims that the base cases may use.
     """
 
     variable: sympy.Symbol
     step: object = None
     stride: int = 1
+    start: tuple = ()
+
+    @property
+    def used(self) -> tuple:
+        return (*self.start, *([self.step] if self.step is not None else []))
 
     def prove(self, left, right, relation, domain: Domain):
         if relation != "=":
@@ -35,7 +41,7 @@ class Induction:
         n, found = self.variable, []
         low = domain.kinds[str(n)].low
         for base in range(int(low), int(low) + self.stride):
-            case = find_zero((left - right).subs(n, base))
+            case = find_zero(use(left.subs(n, base), self.start) - right.subs(n, base), domain)
             if case is None:
                 return None
             found.append(case[0])
@@ -43,14 +49,14 @@ class Induction:
             ahead, recurrence = self.step.lhs, self.step.rhs
             if not normal_form_is_zero(ahead - left.subs(n, n + self.stride)) or not recurrence.has(left):
                 return None
-            closed = find_zero(recurrence.xreplace({left: right}) - right.subs(n, n + self.stride))
+            closed = find_zero(recurrence.xreplace({left: right}) - right.subs(n, n + self.stride), domain)
             how = f"recurrence from “{self.step.id}”"
-            verdicts = [self.step.verdict]
+            verdicts = []
         else:
-            closed = find_zero(_increment(left, n, self.stride) - _increment(right, n, self.stride))
+            closed = find_zero(_increment(left, n, self.stride) - _increment(right, n, self.stride), domain)
             how, verdicts = "equal increments", []
             if closed is None:
-                closed = find_zero(_quotient(left, n, self.stride) - _quotient(right, n, self.stride))
+                closed = find_zero(_quotient(left, n, self.stride) - _quotient(right, n, self.stride), domain)
                 how = "equal quotients of neighbours"
         if closed is None:
             return None
@@ -92,20 +98,23 @@ class Antiderivative:
         integrals = merged.atoms(sympy.Integral)
         if len(integrals) != 1:
             return None
-        integral, = integrals
+        (integral,) = integrals
         rest = sympy.expand(merged - integral)
         if rest.has(sympy.Integral) or len(integral.limits) != 1:
             return None
         dummy, low, high = integral.limits[0]
         integrand = integral.function.xreplace({dummy: self.variable})
-        derivative = find_zero(integrand - sympy.diff(self.primitive, self.variable))
+        derivative = find_zero(integrand - sympy.diff(self.primitive, self.variable), domain)
         if derivative is None:
             return None
-        shift, back = _shift(domain)
-        ends = [self._at(end.xreplace(shift) if end.has(*shift) else end, shift, side) for end, side in ((high, "-"), (low, "+"))]
+        shift = _shift(domain)
+        ends = [
+            self._at(end.xreplace(shift) if end.has(*shift) else end, shift, side)
+            for end, side in ((high, "-"), (low, "+"))
+        ]
         if None in ends:
             return None
-        boundary = find_zero((rest.xreplace(shift) + ends[0] - ends[1]))
+        boundary = find_zero(rest.xreplace(shift) + ends[0] - ends[1], domain)
         if boundary is None:
             return None
         return weakest([derivative[0], boundary[0]]), f"antiderivative {self.primitive} checked: {derivative[1]}"
@@ -114,59 +123,129 @@ class Antiderivative:
         primitive = self.primitive.xreplace({k: v for k, v in shift.items() if k != self.variable})
         value = _quietly(lambda: primitive.subs(self.variable, end)) if abs(end) != sympy.oo else None
         if value is None or value.has(sympy.nan, sympy.zoo, sympy.oo) or value.has(sympy.AccumBounds):
-            value = within_budget(lambda: _quietly(lambda: sympy.limit(primitive, self.variable, end, side)), LAST_CALLS)
-        return None if value is None or isinstance(value, sympy.Limit) or value.has(sympy.nan, sympy.zoo, sympy.oo) else value
+            value = within_budget(
+                lambda: _quietly(lambda: sympy.limit(primitive, self.variable, end, side)), LAST_CALLS
+            )
+        return (
+            None
+            if value is None or isinstance(value, sympy.Limit) or value.has(sympy.nan, sympy.zoo, sympy.oo)
+            else value
+        )
 
 
 def _shift(domain: Domain):
-    """Write an integer n >= low as low + k with k >= 0, so that SymPy knows the signs of exponents; and the way back."""
+    """Write an integer n >= low as low + k with k >= 0, so that SymPy knows the signs of exponents."""
     shift = {}
     for name, kind in domain.kinds.items():
         if kind.integer and kind.low > -sympy.oo and kind.low not in (0, 1):
             shift[domain.symbols[name]] = kind.low + sympy.Symbol(f"{name}_", integer=True, nonnegative=True)
-    return shift, {}
+    return shift
 
 
 @dataclass(frozen=True)
 class Substitution:
-    """Change of variable in an integral: ``old`` = ``formula`` in the variable ``new``, strictly monotone on the range."""
+    """Change of variable between the two sides: ``old`` on one is ``formula`` in the variable ``new`` on the other.
+
+    The range of ``new`` is the one that the other side integrates over; ``formula`` must carry its ends to the old ones.
+    """
 
     old: sympy.Symbol
     formula: sympy.Expr
     new: sympy.Symbol
 
     def prove(self, left, right, relation, domain: Domain):
-        if relation != "=" or not left.has(sympy.Integral):
+        if relation != "=":
             return None
-        changed = left
-        for integral in left.atoms(sympy.Integral):
-            moved = self._transform(integral)
-            if moved is None:
+        for one, other in ((left, right), (right, left)):
+            ranges = {integral.limits for integral in other.atoms(sympy.Integral) if integral.variables == [self.new]}
+            olds = [integral for integral in one.atoms(sympy.Integral) if integral.variables == [self.old]]
+            if len(ranges) != 1 or not olds:
+                continue
+            ((_, start, stop),) = ranges.pop()
+            changed = {integral: self._transform(integral, start, stop) for integral in olds}
+            if None in changed.values():
                 return None
-            changed = changed.xreplace({integral: moved})
-        found = find_zero(changed - right)
-        return found and (found[0], f"substituting {self.old} = {self.formula}: {found[1]}")
+            found = find_zero(one.xreplace(changed) - other)
+            if found:
+                return found[0], f"substituting {self.old} = {self.formula}: {found[1]}"
+        return None
 
-    def _transform(self, integral):
-        if len(integral.limits) != 1 or integral.limits[0][0] != self.old or len(integral.limits[0]) != 3:
+    def _transform(self, integral, start, stop):
+        ((_, low, high),) = integral.limits
+        ends = [_value_at(self.formula, self.new, end, side) for end, side in ((start, "+"), (stop, "-"))]
+        sign = 1 if ends == [low, high] else -1 if ends == [high, low] else None
+        if sign is None:
             return None
-        _, low, high = integral.limits[0]
-        slope = sympy.diff(self.formula, self.new)
-        ends = []
-        for end in (low, high):
-            roots = [root for root in sympy.solve(sympy.Eq(self.formula, end), self.new) if root.is_real is not False] if abs(end) != sympy.oo else []
-            if not roots:
-                for candidate in (sympy.oo, -sympy.oo, sympy.S.Zero, sympy.S.One, -sympy.S.One):
-                    if _quietly(lambda c=candidate, e=end: sympy.limit(self.formula, self.new, c) == e):
-                        roots = [candidate]
-                        break
-            if not roots:
-                return None
-            ends.append(roots[-1])
-        body = integral.function.subs(self.old, self.formula) * slope
-        if self.new.is_positive and any(end.is_negative for end in ends):
+        body = integral.function.subs(self.old, self.formula) * sympy.diff(self.formula, self.new)
+        return sympy.Integral(sign * body, (self.new, start, stop))
+
+
+@dataclass(frozen=True)
+class Monotone:
+    """An inequality whose gap is zero or more at one end of ``variable``'s range and grows away from it."""
+
+    variable: sympy.Symbol
+    start: sympy.Expr
+
+    def prove(self, left, right, relation, domain: Domain):
+        gap = _gap(left, right, relation)
+        kind = domain.kinds.get(str(self.variable))
+        if gap is None or kind is None or self.start not in (kind.low, kind.high):
             return None
-        return sympy.Integral(body, (self.new, *ends)) if not (ends[1] - ends[0]).is_negative else sympy.Integral(-body, (self.new, ends[1], ends[0]))
+        slope = sympy.diff(gap, self.variable).doit()
+        away = slope if self.start == kind.low else -slope
+        at_start = _value_at(gap, self.variable, self.start, "+" if self.start == kind.low else "-")
+        if at_start is None or not (is_positive(at_start, domain) or find_zero(at_start)):
+            return None
+        if not (is_positive(away, domain) or is_positive(sympy.factor(sympy.together(away)), domain)):
+            return None
+        return (
+            "symbolic",
+            f"the gap is {at_start} at {self.variable} = {self.start} and its slope {sympy.simplify(slope)} keeps one sign",
+        )
+
+
+@dataclass(frozen=True)
+class RisesAndFalls:
+    """An inequality whose gap is zero at both ends of the range, and whose slope is ``positive * falling``.
+
+    A positive factor times a decreasing one changes sign at most once, from plus to minus: the gap rises, then falls,
+    and so is nowhere below its ends.
+    """
+
+    variable: sympy.Symbol
+    positive: sympy.Expr
+    falling: sympy.Expr
+
+    def prove(self, left, right, relation, domain: Domain):
+        gap = _gap(left, right, relation)
+        kind = domain.kinds.get(str(self.variable))
+        if gap is None or kind is None:
+            return None
+        ends = [_value_at(gap, self.variable, end, side) for end, side in ((kind.low, "+"), (kind.high, "-"))]
+        slope = find_zero(sympy.diff(gap, self.variable) - self.positive * self.falling, domain)
+        if None in ends or slope is None or not all(find_zero(end) or is_positive(end, domain) for end in ends):
+            return None
+        if not (is_positive(self.positive, domain) and is_positive(-sympy.diff(self.falling, self.variable), domain)):
+            return None
+        return (
+            "symbolic",
+            f"the gap is 0 at both ends; its slope is a positive factor times the decreasing {self.falling}",
+        )
+
+
+def _gap(left, right, relation):
+    return {"<=": right - left, ">=": left - right}.get(relation)
+
+
+def _value_at(expression, variable, end, side):
+    """The value at an end of the range, integrals over an empty range being zero; a limit where it must be one."""
+    if abs(end) != sympy.oo:
+        value = _quietly(lambda: expression.subs(variable, end).doit())
+        if value is not None and not value.has(sympy.nan, sympy.zoo, sympy.oo, sympy.Integral):
+            return value
+    value = within_budget(lambda: _quietly(lambda: sympy.limit(expression, variable, end, side)), LAST_CALLS)
+    return None if value is None or value.has(sympy.Limit, sympy.nan, sympy.zoo, sympy.oo) else value
 
 
 @dataclass(frozen=True)
@@ -176,7 +255,7 @@ class Squares:
     terms: tuple
 
     def prove(self, left, right, relation, domain: Domain):
-        gap = {"<=": right - left, ">=": left - right}.get(relation)
+        gap = _gap(left, right, relation)
         if gap is None or not squares_certificate(gap, self.terms):
             return None
         return "decided", "sum of squares: " + " + ".join(f"{c}*({s})**2" for c, s in self.terms)
@@ -194,7 +273,7 @@ class Cases:
             return None
         verdicts = []
         for value in self.values:
-            found = find_zero((left - right).subs(self.variable, value))
+            found = find_zero((left - right).subs(self.variable, value), domain)
             if found is None:
                 return None
             verdicts.append(found[0])
@@ -209,8 +288,16 @@ class Probing:
         return None
 
 
-def induction(variable, *, step=None, stride: int = 1) -> Induction:
-    return Induction(variable, step, stride)
+def use(expression, claims):
+    """Replace the left sides of equalities that are proved already by their right sides."""
+    for claim in claims:
+        if claim.relation == "=":
+            expression = expression.xreplace({claim.lhs: claim.rhs})
+    return expression
+
+
+def induction(variable, *, step=None, stride: int = 1, start=()) -> Induction:
+    return Induction(variable, step, stride, start if isinstance(start, tuple) else (start,))
 
 
 def antiderivative(primitive, variable) -> Antiderivative:
@@ -219,6 +306,14 @@ def antiderivative(primitive, variable) -> Antiderivative:
 
 def substitution(old, formula, new) -> Substitution:
     return Substitution(old, sympy.sympify(formula), new)
+
+
+def monotone(variable, start) -> Monotone:
+    return Monotone(variable, sympy.sympify(start))
+
+
+def rises_and_falls(variable, positive, falling) -> RisesAndFalls:
+    return RisesAndFalls(variable, sympy.sympify(positive), sympy.sympify(falling))
 
 
 def squares(*terms) -> Squares:

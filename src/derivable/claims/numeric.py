@@ -49,26 +49,84 @@ def to_number(value):
 Compiled = Callable[[Environment], object]
 
 FUNCTIONS = {
-    "Abs": mp.fabs, "sign": mp.sign, "re": mp.re, "im": mp.im, "conjugate": mp.conj, "floor": mp.floor, "ceiling": mp.ceil,
-    "exp": mp.exp, "log": mp.log, "sin": mp.sin, "cos": mp.cos, "tan": mp.tan, "cot": mp.cot, "sec": mp.sec, "csc": mp.csc,
-    "sinc": mp.sinc, "asin": mp.asin, "acos": mp.acos, "atan": mp.atan, "acot": mp.acot, "atan2": mp.atan2,
-    "sinh": mp.sinh, "cosh": mp.cosh, "tanh": mp.tanh, "coth": mp.coth, "sech": mp.sech, "csch": mp.csch,
-    "asinh": mp.asinh, "acosh": mp.acosh, "atanh": mp.atanh, "acoth": mp.acoth,
-    "factorial": mp.factorial, "factorial2": mp.fac2, "binomial": mp.binomial, "gamma": mp.gamma, "loggamma": mp.loggamma,
-    "beta": mp.beta, "RisingFactorial": mp.rf, "FallingFactorial": mp.ff, "digamma": mp.digamma, "polygamma": mp.psi,
+    "Abs": mp.fabs,
+    "sign": mp.sign,
+    "re": mp.re,
+    "im": mp.im,
+    "conjugate": mp.conj,
+    "floor": mp.floor,
+    "ceiling": mp.ceil,
+    "exp": mp.exp,
+    "log": mp.log,
+    "sin": mp.sin,
+    "cos": mp.cos,
+    "tan": mp.tan,
+    "cot": mp.cot,
+    "sec": mp.sec,
+    "csc": mp.csc,
+    "sinc": mp.sinc,
+    "asin": mp.asin,
+    "acos": mp.acos,
+    "atan": mp.atan,
+    "acot": mp.acot,
+    "atan2": mp.atan2,
+    "sinh": mp.sinh,
+    "cosh": mp.cosh,
+    "tanh": mp.tanh,
+    "coth": mp.coth,
+    "sech": mp.sech,
+    "csch": mp.csch,
+    "asinh": mp.asinh,
+    "acosh": mp.acosh,
+    "atanh": mp.atanh,
+    "acoth": mp.acoth,
+    "factorial": mp.factorial,
+    "factorial2": mp.fac2,
+    "binomial": mp.binomial,
+    "gamma": mp.gamma,
+    "loggamma": mp.loggamma,
+    "beta": mp.beta,
+    "RisingFactorial": mp.rf,
+    "FallingFactorial": mp.ff,
+    "digamma": mp.digamma,
+    "polygamma": mp.psi,
     "harmonic": lambda n, m=1: mp.harmonic(n) if m == 1 else mp.nsum(lambda k: k**-m, [1, n]),
-    "zeta": mp.zeta, "erf": mp.erf, "erfc": mp.erfc, "erfi": mp.erfi, "erfinv": mp.erfinv,
-    "besselj": mp.besselj, "bessely": mp.bessely, "besseli": mp.besseli, "besselk": mp.besselk,
-    "lowergamma": lambda s, x: mp.gammainc(s, 0, x), "uppergamma": lambda s, x: mp.gammainc(s, x),
+    "zeta": mp.zeta,
+    "erf": mp.erf,
+    "erfc": mp.erfc,
+    "erfi": mp.erfi,
+    "erfinv": mp.erfinv,
+    "besselj": mp.besselj,
+    "bessely": mp.bessely,
+    "besseli": mp.besseli,
+    "besselk": mp.besselk,
+    "lowergamma": lambda s, x: mp.gammainc(s, 0, x),
+    "uppergamma": lambda s, x: mp.gammainc(s, x),
     "betainc": lambda a, b, x, y: mp.betainc(a, b, x, y),
     "betainc_regularized": lambda a, b, x, y: mp.betainc(a, b, x, y, regularized=True),
-    "expint": mp.expint, "Ei": mp.ei, "li": mp.li, "Si": mp.si, "Ci": mp.ci, "LambertW": mp.lambertw,
+    "expint": mp.expint,
+    "Ei": mp.ei,
+    "li": mp.li,
+    "Si": mp.si,
+    "Ci": mp.ci,
+    "LambertW": mp.lambertw,
     "Heaviside": lambda x, at_zero=mp.mpf(1) / 2: mp.one if x > 0 else mp.zero if x < 0 else at_zero,
     "KroneckerDelta": lambda i, j: mp.one if i == j else mp.zero,
-    "legendre": mp.legendre, "hermite": mp.hermite, "chebyshevt": mp.chebyt, "chebyshevu": mp.chebyu,
-    "jacobi": mp.jacobi, "gegenbauer": mp.gegenbauer, "fresnels": mp.fresnels, "fresnelc": mp.fresnelc,
-    "catalan": lambda n: mp.binomial(2 * n, n) / (n + 1), "fibonacci": mp.fibonacci, "bernoulli": mp.bernoulli,
-    "polylog": mp.polylog, "dirichlet_eta": mp.altzeta, "elliptic_k": mp.ellipk, "elliptic_e": mp.ellipe,
+    "legendre": mp.legendre,
+    "hermite": mp.hermite,
+    "chebyshevt": mp.chebyt,
+    "chebyshevu": mp.chebyu,
+    "jacobi": mp.jacobi,
+    "gegenbauer": mp.gegenbauer,
+    "fresnels": mp.fresnels,
+    "fresnelc": mp.fresnelc,
+    "catalan": lambda n: mp.binomial(2 * n, n) / (n + 1),
+    "fibonacci": mp.fibonacci,
+    "bernoulli": mp.bernoulli,
+    "polylog": mp.polylog,
+    "dirichlet_eta": mp.altzeta,
+    "elliptic_k": mp.ellipk,
+    "elliptic_e": mp.ellipe,
 }
 
 
@@ -97,6 +155,7 @@ def _symbol(expression):
             return env[expression]
         except KeyError:
             raise NoValue(f"{expression} has no value") from None
+
     return value
 
 
@@ -108,6 +167,7 @@ def _add(expression):
         for term in terms[1:]:
             total = total + term(env)
         return total
+
     return value
 
 
@@ -119,6 +179,7 @@ def _mul(expression):
         for factor in factors[1:]:
             product = product * factor(env)
         return product
+
     return value
 
 
@@ -132,6 +193,7 @@ def _pow(expression):
         if abs(e) > LARGEST_EXPONENT:
             raise NoValue("an exponent too large to follow")
         return b ** (int(e) if mp.isint(e) else e)
+
     return value
 
 
@@ -143,6 +205,7 @@ def _exp(expression):
         if abs(x) > LARGEST_EXPONENT:
             raise NoValue("an exponent too large to follow")
         return mp.exp(x)
+
     return value
 
 
@@ -161,6 +224,7 @@ def _piecewise(expression):
             if condition(env):
                 return branch(env)
         raise NoValue("no branch of a Piecewise applies")
+
     return value
 
 
@@ -168,6 +232,7 @@ def _extremum(choose):
     def compiler(expression):
         arguments = [compile_number(argument) for argument in expression.args]
         return lambda env: choose(argument(env) for argument in arguments)
+
     return compiler
 
 
@@ -181,6 +246,7 @@ def _indexed(expression):
         if not 1 <= position <= len(entries):
             raise NoValue(f"{base}[{position}] is outside 1..{len(entries)}")
         return entries[position - 1]
+
     return value
 
 
@@ -197,14 +263,21 @@ def compile_condition(condition) -> Compiled:
         return lambda env: not inner(env)
     if isinstance(condition, sympy.core.relational.Relational):
         left, right = compile_number(condition.lhs), compile_number(condition.rhs)
-        compare = {"<": lambda a, b: a < b, "<=": lambda a, b: a <= b, ">": lambda a, b: a > b, ">=": lambda a, b: a >= b,
-                   "==": lambda a, b: a == b, "!=": lambda a, b: a != b}[condition.rel_op]
+        compare = {
+            "<": lambda a, b: a < b,
+            "<=": lambda a, b: a <= b,
+            ">": lambda a, b: a > b,
+            ">=": lambda a, b: a >= b,
+            "==": lambda a, b: a == b,
+            "!=": lambda a, b: a != b,
+        }[condition.rel_op]
 
         def holds(env):
             a, b = left(env), right(env)
             if condition.rel_op not in ("==", "!=") and not (is_real(a) and is_real(b)):
                 raise NoValue("complex numbers are not ordered")
             return compare(mp.re(a), mp.re(b)) if condition.rel_op not in ("==", "!=") else compare(a, b)
+
         return holds
     raise NoValue(f"{type(condition).__name__} is not a condition that has a value")
 
@@ -236,6 +309,7 @@ def _integral(expression):
             if mp.isnan(result):
                 raise NoValue("the integrand is not a number")
             return result
+
         try:
             first, error = _quad(at, _breaks(a, b, mp.mpf(1)))
             if nested:
@@ -254,6 +328,7 @@ def _integral(expression):
         if nested:
             env.error += error
         return second
+
     return value
 
 
@@ -295,6 +370,7 @@ def _sum(expression):
             env.spend()
             env[symbol] = mp.mpf(k)
             return term(env)
+
         try:
             if mp.isfinite(a) and mp.isfinite(b):
                 if b < a - 1:
@@ -313,6 +389,7 @@ def _sum(expression):
                 env.pop(symbol, None)
             else:
                 env[symbol] = saved
+
     return value
 
 
@@ -342,10 +419,10 @@ def _infinite_sum(at, start, env):
 
 
 def _derivative(expression):
-    done = expression.doit()
+    done = expression.doit(integrals=False)
     if not isinstance(done, sympy.Derivative):
         return compile_number(done)
-    (symbol, order), = done.variable_count
+    ((symbol, order),) = done.variable_count
     body = compile_number(done.expr)
 
     def value(env):
@@ -354,16 +431,18 @@ def _derivative(expression):
         def at(t):
             env[symbol] = t
             return body(env)
+
         try:
             env.error += mp.mpf(10) ** (-mp.dps // 2)
             return mp.diff(at, saved, int(order))
         finally:
             env[symbol] = saved
+
     return value
 
 
 def _subs(expression):
-    return compile_number(expression.doit())
+    return compile_number(expression.doit(integrals=False))
 
 
 def _matrix_symbol(expression):
@@ -388,6 +467,7 @@ def _trace(expression):
         if matrix.rows != matrix.cols:
             raise NoValue("the trace of a matrix that is not square")
         return mp.fsum(matrix[i, i] for i in range(matrix.rows))
+
     return value
 
 
@@ -404,6 +484,7 @@ def _inverse(expression):
             return mp.inverse(inner(env))
         except ZeroDivisionError:
             raise NoValue("a singular matrix has no inverse") from None
+
     return value
 
 
@@ -418,15 +499,36 @@ def _matrix_power(expression):
 
 
 COMPILERS = [
-    (sympy.core.numbers.NumberSymbol, _number), (sympy.core.numbers.ImaginaryUnit, lambda e: lambda env: mp.j),
+    (sympy.core.numbers.NumberSymbol, _number),
+    (sympy.core.numbers.ImaginaryUnit, lambda e: lambda env: mp.j),
     (sympy.core.numbers.Infinity, lambda e: lambda env: mp.inf),
-    (sympy.core.numbers.NegativeInfinity, lambda e: lambda env: -mp.inf), (sympy.Number, _number),
-    (sympy.MatrixSymbol, _matrix_symbol), (sympy.matrices.expressions.matexpr.MatrixElement, _matrix_element),
-    (sympy.Transpose, _transpose), (sympy.Trace, _trace), (sympy.Determinant, _determinant), (sympy.Identity, _identity),
-    (sympy.Inverse, _inverse), (sympy.MatPow, _matrix_power), (sympy.MatAdd, _add), (sympy.MatMul, _mul),
-    (sympy.Symbol, _symbol), (sympy.Add, _add), (sympy.Mul, _mul), (sympy.exp, _exp), (sympy.Pow, _pow), (sympy.hyper, _hyper),
-    (sympy.Piecewise, _piecewise), (sympy.Max, _extremum(max)), (sympy.Min, _extremum(min)), (sympy.Indexed, _indexed),
-    (sympy.Integral, _integral), (sympy.Sum, _sum), (sympy.Product, _sum), (sympy.Derivative, _derivative), (sympy.Subs, _subs),
+    (sympy.core.numbers.NegativeInfinity, lambda e: lambda env: -mp.inf),
+    (sympy.Number, _number),
+    (sympy.MatrixSymbol, _matrix_symbol),
+    (sympy.matrices.expressions.matexpr.MatrixElement, _matrix_element),
+    (sympy.Transpose, _transpose),
+    (sympy.Trace, _trace),
+    (sympy.Determinant, _determinant),
+    (sympy.Identity, _identity),
+    (sympy.Inverse, _inverse),
+    (sympy.MatPow, _matrix_power),
+    (sympy.MatAdd, _add),
+    (sympy.MatMul, _mul),
+    (sympy.Symbol, _symbol),
+    (sympy.Add, _add),
+    (sympy.Mul, _mul),
+    (sympy.exp, _exp),
+    (sympy.Pow, _pow),
+    (sympy.hyper, _hyper),
+    (sympy.Piecewise, _piecewise),
+    (sympy.Max, _extremum(max)),
+    (sympy.Min, _extremum(min)),
+    (sympy.Indexed, _indexed),
+    (sympy.Integral, _integral),
+    (sympy.Sum, _sum),
+    (sympy.Product, _sum),
+    (sympy.Derivative, _derivative),
+    (sympy.Subs, _subs),
 ]
 
 
@@ -440,8 +542,17 @@ def evaluate(compiled: Compiled, values: dict, digits: int):
         env = Environment(values)
         try:
             value = compiled(env)
-        except (ZeroDivisionError, OverflowError, ValueError, TypeError, mpmath.libmp.ComplexResult,
-                mpmath.libmp.NoConvergence, RecursionError, NotImplementedError, AttributeError) as problem:
+        except (
+            ZeroDivisionError,
+            OverflowError,
+            ValueError,
+            TypeError,
+            mpmath.libmp.ComplexResult,
+            mpmath.libmp.NoConvergence,
+            RecursionError,
+            NotImplementedError,
+            AttributeError,
+        ) as problem:
             raise NoValue(f"{type(problem).__name__}: {problem}" if str(problem) else type(problem).__name__) from None
         entries = list(value) if isinstance(value, mp.matrix) else [value]
         if any(mp.isnan(entry) for entry in entries):

@@ -60,7 +60,11 @@ def _choose(expression, chosen):
 def _needs_quadrature(expression) -> bool:
     if expression.has(sympy.Integral):
         return True
-    return any(sympy.oo in limits[1:] or -sympy.oo in limits[1:] for part in expression.atoms(sympy.Sum, sympy.Product) for limits in part.limits)
+    return any(
+        sympy.oo in limits[1:] or -sympy.oo in limits[1:]
+        for part in expression.atoms(sympy.Sum, sympy.Product)
+        for limits in part.limits
+    )
 
 
 def compare(sides: Sides, point: dict) -> tuple[str, int, object, object]:
@@ -77,7 +81,9 @@ def compare(sides: Sides, point: dict) -> tuple[str, int, object, object]:
         if sides.coarse:
             if trusted < ENOUGH_DIGITS and gap <= 100 * error:
                 raise NoValue(f"the quadrature or the sum leaves an error of {mp.nstr(error, 2)}")
-            if gap <= scale * mp.mpf(10) ** -ENOUGH_DIGITS and gap <= max(1000 * error, scale * mp.mpf(10) ** -ENOUGH_DIGITS):
+            if gap <= scale * mp.mpf(10) ** -ENOUGH_DIGITS and gap <= max(
+                1000 * error, scale * mp.mpf(10) ** -ENOUGH_DIGITS
+            ):
                 return "equal", max(min(trusted, int(-mp.log10(gap / scale))), 0), left, right
             if gap > 1000 * error:
                 return "different", digits, left, right
@@ -115,7 +121,16 @@ def _shape(value):
 def describe(point: dict, left, right) -> dict:
     """A counterexample as text: each variable's value and both sides."""
     shown = {str(symbol): _text(value) for symbol, value in point.items()}
-    return {"at": shown, "left": _number_text(left), "right": _number_text(right)}
+    return {"at": shown} | side_texts(left, right)
+
+
+def side_texts(left, right) -> dict:
+    """Both values with as many digits as it takes to see that they differ."""
+    for digits in (12, 20, 30, 60):
+        texts = {"left": _number_text(left, digits), "right": _number_text(right, digits)}
+        if texts["left"] != texts["right"]:
+            break
+    return texts
 
 
 def _text(value):
@@ -129,9 +144,16 @@ def _text(value):
     return str(value) if value.is_Rational and value.q <= 100 else str(value.evalf(8))
 
 
-def _number_text(value, digits: int = 12) -> str:
+def _number_text(value, digits: int) -> str:
     if isinstance(value, mp.matrix):
-        return "[" + ", ".join("[" + ", ".join(_number_text(value[i, j], 6) for j in range(value.cols)) + "]" for i in range(value.rows)) + "]"
+        return (
+            "["
+            + ", ".join(
+                "[" + ", ".join(_number_text(value[i, j], digits // 2) for j in range(value.cols)) + "]"
+                for i in range(value.rows)
+            )
+            + "]"
+        )
     if mp.im(value) == 0:
         return mp.nstr(mp.re(value), digits)
     return mp.nstr(value, digits)
@@ -216,7 +238,11 @@ def _probe(left, right, domain, seed, count, violates, search=False) -> Probe:
 
 def _descend(sides, start, domain, violates):
     """Walk one coordinate at a time towards smaller slack; return a violation if there is one."""
-    scalars = [(symbol, domain.kinds[name]) for name, symbol in domain.symbols.items() if isinstance(start.get(symbol), sympy.Rational)]
+    scalars = [
+        (symbol, domain.kinds[name])
+        for name, symbol in domain.symbols.items()
+        if isinstance(start.get(symbol), sympy.Rational)
+    ]
     compiled = domain._compiled_hypotheses()
 
     def slack(point):
@@ -280,5 +306,8 @@ def _free(expression) -> set:
 
 
 def _sizes(point, domain):
-    return ", ".join(f"{name} = {point[symbol]}" for name, symbol in domain.symbols.items()
-                     if domain.kinds[name].integer and symbol in point)
+    return ", ".join(
+        f"{name} = {point[symbol]}"
+        for name, symbol in domain.symbols.items()
+        if domain.kinds[name].integer and symbol in point
+    )

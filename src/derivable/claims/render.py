@@ -6,14 +6,33 @@ import sympy
 
 SIGNS = {"=": "=", "<=": r"\le", ">=": r"\ge", "->": r"\longrightarrow", "~": r"\sim", "O": "="}
 TEXT_SIGNS = {"=": "=", "<=": "≤", ">=": "≥", "->": "→", "~": "∼", "O": "="}
-MARKS = {"decided": "✓✓", "symbolic": "✓", "probed": "≈", "estimated": "±", "matched": "↔", "cited": "§", "definition": "≔",
-         "refuted": "✗", "undecided": "?", "vacuous": "∅"}
+MARKS = {
+    "decided": "✓✓",
+    "symbolic": "✓",
+    "probed": "≈",
+    "estimated": "±",
+    "matched": "↔",
+    "cited": "§",
+    "definition": "≔",
+    "refuted": "✗",
+    "undecided": "?",
+    "vacuous": "∅",
+}
 
 
 def latex(expression) -> str:
     """LaTeX as the book sets it."""
-    return sympy.latex(expression, mul_symbol=None, fold_short_frac=False, root_notation=True, ln_notation=False,
-                       mat_delim="(", mat_str="matrix", inv_trig_style="full", order="none" if _held(expression) else None)
+    return sympy.latex(
+        expression,
+        mul_symbol=None,
+        fold_short_frac=False,
+        root_notation=True,
+        ln_notation=False,
+        mat_delim="(",
+        mat_str="matrix",
+        inv_trig_style="full",
+        order="none" if _held(expression) else None,
+    )
 
 
 def _held(expression) -> bool:
@@ -49,15 +68,29 @@ def claim_latex(claim) -> str:
 
 def claim_text(claim) -> str:
     """The chain as it reads in a terminal."""
-    lines = [f"{claim.title}   [{claim.verdict}]", f"  for {claim.domain}" if str(claim.domain) else "", f"    {claim.left}"]
+    lines = [
+        f"{claim.title}   [{claim.verdict}]",
+        f"  for {_free_domain(claim)}" if str(_free_domain(claim)) else "",
+        f"    {claim.left}",
+    ]
     for step in claim.steps:
         order = f" + O({step.order})" if step.relation == "O" else ""
         limit = f"  as {step.variable} -> {step.point}" if step.variable is not None else ""
         lines.append(f"  {TEXT_SIGNS[step.relation]} {step.right}{order}{limit}")
-        lines.append(f"        {MARKS[step.judgement.verdict]} {step.judgement.verdict}: {step.because}  ({step.judgement.evidence})")
+        lines.append(
+            f"        {MARKS[step.judgement.verdict]} {step.judgement.verdict}: {step.because}  ({step.judgement.evidence})"
+        )
         if step.judgement.counterexample:
             lines.append(f"        {_counterexample_text(step.judgement.counterexample)}")
     return "\n".join(line for line in lines if line)
+
+
+def _free_domain(claim):
+    """The variables that the statement speaks about; those that it only integrates or sums over need no mention."""
+    sides = [claim.left, *(step.right for step in claim.steps)]
+    free = {str(symbol) for side in sides for symbol in side.free_symbols}
+    free |= {str(part.func) for side in sides for part in side.atoms(sympy.core.function.AppliedUndef)}
+    return claim.domain.only(free)
 
 
 def _counterexample_text(example) -> str:
@@ -77,20 +110,28 @@ def claim_html(claim) -> str:
     """The chain as a grid: left side, relation, right side; reason, verdict and evidence beneath each step."""
     failed = claim.verdict in ("refuted", "undecided", "vacuous")
     classes = "claim" + (" claim-headline" if claim.headline else "") + (" claim-refuted" if failed else "")
-    parts = [f'<div class="{classes}" data-claim="{claim.id}" role="group" aria-label="{escape(claim.title)}">',
-             f'<div class="claim-head"><span class="claim-title">{escape(claim.title)}</span>{verdict_html(claim.verdict)}</div>']
-    domain = claim.domain.latex()
+    parts = [
+        f'<div class="{classes}" data-claim="{claim.id}" role="group" aria-label="{escape(claim.title)}">',
+        f'<div class="claim-head"><span class="claim-title">{escape(claim.title)}</span>{verdict_html(claim.verdict)}</div>',
+    ]
+    domain = _free_domain(claim).latex()
     if domain:
         parts.append(f'<div class="claim-domain" tabindex="0">{_math(domain)}</div>')
     parts.append('<div class="claim-steps">')
     for index, step in enumerate(claim.steps):
-        left = f'<div class="claim-lhs" tabindex="0">{_math(_left_latex(claim))}</div>' if index == 0 else '<div class="claim-lhs"></div>'
+        left = (
+            f'<div class="claim-lhs" tabindex="0">{_math(_left_latex(claim))}</div>'
+            if index == 0
+            else '<div class="claim-lhs"></div>'
+        )
         sign = ":=" if claim.kind == "definition" else _sign_latex(step)
         tail = rf"\quad ({_limit_latex(step)})" if step.relation in ("~", "O") else ""
-        parts.append(f'<div class="claim-step claim-step-{step.judgement.verdict}">{left}<div class="claim-rel">{_math(sign)}</div>'
-                     f'<div class="claim-rhs" tabindex="0">{_math(_right_latex(step) + tail)}</div>'
-                     f'<div class="claim-because"><span class="claim-reason">{escape(step.because)}</span> {verdict_html(step.judgement.verdict)}'
-                     f'<span class="claim-evidence">{escape(step.judgement.evidence)}</span></div></div>')
+        parts.append(
+            f'<div class="claim-step claim-step-{step.judgement.verdict}">{left}<div class="claim-rel">{_math(sign)}</div>'
+            f'<div class="claim-rhs" tabindex="0">{_math(_right_latex(step) + tail)}</div>'
+            f'<div class="claim-because"><span class="claim-reason">{escape(step.because)}</span> {verdict_html(step.judgement.verdict)}'
+            f'<span class="claim-evidence">{escape(step.judgement.evidence)}</span></div></div>'
+        )
         if step.judgement.counterexample:
             parts.append(counterexample_html(step.judgement.counterexample))
     parts.append("</div>")
@@ -103,14 +144,18 @@ def claim_html(claim) -> str:
 
 def counterexample_html(example: dict) -> str:
     at = ", ".join(f"{escape(name)} = {escape(value)}" for name, value in example["at"].items()) or "as it stands"
-    return (f'<div class="counterexample" role="alert"><strong>Counterexample</strong> at {at}: '
-            f'left = <code>{escape(example["left"])}</code>, right = <code>{escape(example["right"])}</code></div>')
+    return (
+        f'<div class="counterexample" role="alert"><strong>Counterexample</strong> at {at}: '
+        f"left = <code>{escape(example['left'])}</code>, right = <code>{escape(example['right'])}</code></div>"
+    )
 
 
 def _foot(claim) -> str:
     notes = []
     if claim.used:
-        notes.append("uses " + ", ".join(f"<em>{escape(used.title)}</em>" for used in claim.used if used is not claim.route_to))
+        notes.append(
+            "uses " + ", ".join(f"<em>{escape(used.title)}</em>" for used in claim.used if used is not claim.route_to)
+        )
     if claim.route_to is not None:
         notes.append(f"a second route to <em>{escape(claim.route_to.title)}</em>")
     if claim.typeset_by_hand:

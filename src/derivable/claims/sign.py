@@ -17,10 +17,23 @@ def find_nonnegative(expression, domain: Domain) -> tuple[str, str] | None:
     return None
 
 
+def is_positive(expression, domain: Domain) -> bool:
+    """Whether the scalar is shown nonnegative factor by factor: powers of what is nonnegative, exponentials, quotients."""
+    if expression.is_nonnegative or isinstance(expression, sympy.exp):
+        return True
+    if expression.is_Mul:
+        return all(is_positive(factor, domain) for factor in expression.args)
+    if expression.is_Pow and expression.exp.is_real:
+        return is_positive(expression.base, domain)
+    return find_nonnegative(expression, domain) is not None
+
+
 def squares_certificate(expression, terms) -> bool:
     """Whether ``expression`` is exactly the sum of ``coefficient * square**2`` over ``terms`` with nonnegative coefficients."""
     total = sum((sympy.sympify(coefficient) * sympy.sympify(square) ** 2 for coefficient, square in terms), S.Zero)
-    return all(sympy.sympify(coefficient).is_nonnegative for coefficient, _ in terms) and normal_form_is_zero(expression - total)
+    return all(sympy.sympify(coefficient).is_nonnegative for coefficient, _ in terms) and normal_form_is_zero(
+        expression - total
+    )
 
 
 def _squares(expression, domain):
@@ -73,7 +86,11 @@ def _coefficients(expression, domain):
         else:
             return None
     if signs[0] * signs[1] > 0 or sympy.expand(numerator) == 0:
-        return "decided", "every coefficient is nonnegative once the lower ends of the variables are moved to zero"
+        numbers = not numerator.has(sympy.Function) and numerator.is_rational_function()
+        return (
+            "decided" if numbers else "symbolic",
+            "every coefficient is nonnegative once the lower ends of the variables are moved to zero",
+        )
     return None
 
 
@@ -82,7 +99,7 @@ def _sturm(expression, domain):
     symbols = expression.free_symbols
     if len(symbols) != 1:
         return None
-    symbol, = symbols
+    (symbol,) = symbols
     kind = domain.kinds.get(str(symbol))
     if not isinstance(kind, (Real, Integers)):
         return None
