@@ -21,6 +21,7 @@ export function slider(el, { label, min, max, step = 1, value, format = String }
   const row = add(el, "label", { class: "figure-slider", style: "display: flex; gap: 0.75em; align-items: center" });
   add(row, "span", {}, label);
   const input = add(row, "input", { type: "range", min, max, step, style: "flex: 1; min-width: 6em" });
+  input.dataset.lmSuppressShortcuts = "true"; // in JupyterLab the arrow keys are the slider's, not the notebook's
   const shown = add(row, "output", { style: "min-width: 4em; font-variant-numeric: tabular-nums" });
   const update = () => {
     shown.textContent = format(input.valueAsNumber);
