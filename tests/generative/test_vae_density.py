@@ -110,6 +110,20 @@ def test_posterior_satisfies_bayes_rule():
     torch.testing.assert_close(joint - vae.posterior(x).log_prob(z), vae.log_prob(x), rtol=1e-10, atol=1e-10)
 
 
+def test_mean_field_encoder_has_the_best_elbo_of_all_diagonal_ones():
+    vae = linear_model(k=3)
+    x = vae.sample(1, seeded())
+    mean, scale = vae.encode_mean_field(x)
+
+    def kl(mean, scale):
+        return kl_divergence(MultivariateNormal(mean, scale_tril=torch.diag_embed(scale)), vae.posterior(x))
+
+    mean, scale = mean.clone().requires_grad_(), scale.clone().requires_grad_()
+    for gradient in torch.autograd.grad(kl(mean, scale).sum(), (mean, scale)):
+        torch.testing.assert_close(gradient, torch.zeros_like(gradient), rtol=0, atol=1e-10)
+    assert kl(mean, scale) > 0.01  # the posterior is correlated: a diagonal encoder can't reach it
+
+
 def test_samples_have_the_model_covariance():
     vae = linear_model(3, 2)
     x = vae.sample(200_000, seeded()) - vae.mu
@@ -268,6 +282,13 @@ def test_error_and_sample_size_follow_their_definitions_at_small_K():
     np.testing.assert_allclose(estimate.effective_sample_size, weights.sum(0)**2 / (weights**2).sum(0), rtol=1e-10)
 
 
+def test_float32_estimate_sums_the_squares_in_float64():
+    vae = linear_model(dtype=torch.float32)
+    estimate = log_density_estimate(vae.sample(4, seeded()), vae.encode_mean_field, vae.decode, 1000,
+                                    generator=seeded())
+    assert [field.dtype for field in estimate] == [torch.float32, *[torch.float64] * 3, torch.bool]
+
+
 def test_narrow_encoder_is_reported_as_unreliable():
     vae = linear_model()
     x = vae.sample(4, seeded())
@@ -404,6 +425,14 @@ def test_exact_bias_of_two_samples_agrees_with_a_double_integral():
     assert log_mean_bias_exact(*gaussian_weight_nodes(2.25), 2).item() == pytest.approx(expected.item(), abs=1e-11)
 
 
+def test_exact_bias_is_finite_when_the_probabilities_add_up_to_just_over_one():
+    for seed in range(20):
+        probability = torch.rand(1000, generator=seeded(seed), dtype=torch.float64)
+        log_ratio, probability = randn(1000, seed=seed), probability / probability.sum()
+        assert log_mean_bias_exact(log_ratio, probability, 1).item() == pytest.approx(
+            (log_ratio @ probability).item(), abs=1e-11)
+
+
 def test_bias_has_the_two_term_expansion_in_one_over_K():
     log_ratio, probability = gaussian_weight_nodes(2.25)
     deviation = log_ratio.exp() - 1
@@ -434,8 +463,8 @@ def test_bias_shrinks_with_every_sample(states):
 
 
 def test_control_variate_finds_the_exact_gap_with_a_much_smaller_error():
-    logs = log_weights_1d(2.25, 64, 20_000)
-    mean, error = gap_with_control_variate(logs, torch.tensor(0.0).double())
+    logs = log_weights_1d(2.25, 64, 20_000) - 7
+    mean, error = gap_with_control_variate(logs, torch.tensor(-7.0).double())
     exact = -log_mean_bias_exact(*gaussian_weight_nodes(2.25), 64)
     assert abs(mean - exact) / error < Z_LIMIT
     assert error < iwae_bound(logs).std() / math.sqrt(20_000) / 15
