@@ -1,25 +1,16 @@
 """The built book in a real browser: served on this machine, every other host refused."""
 
 import os
-import shutil
 import threading
 from pathlib import Path
 
 import pytest
 
+from derivable.book.browser import chromium, find_chromium
 from derivable.book.serve import make_server
 
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "_build" / "html"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 LOADING = 60_000  # ms; generous, because a slow machine is no error
 
 
@@ -42,15 +33,10 @@ def require(condition: object, reason: str) -> None:
 
 @pytest.fixture(scope="session")
 def browser():
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    require(chromium, "no chromium on this machine: the pages were not tested")
+    require(find_chromium(), "no chromium on this machine: the pages were not tested")
     require((BUILD / "index.html").is_file(), "the book is not built: run `make html`")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")
