@@ -8,10 +8,10 @@ VENV := .venv
 BIN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 ASSETS := node_modules/.ready
+WITH_NODE := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 NOTEBOOKS := $(wildcard book/*/*.ipynb)
 WORKERS := -n 2 --dist loadfile
 
-export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export OMP_NUM_THREADS := 1
 export PYTHONUTF8 := 1
 export PYTHONNOUSERSITE := 1
@@ -24,7 +24,6 @@ help: ## Print this list
 env: $(READY) ## Make the virtual environment in .venv (every other target does this first)
 
 $(VENV)/.installed: requirements.txt
-	@rm -rf $(VENV)
 	@for python in $(or $(PYTHON),python3.11 python3.12 python3.13 python3) ''; do \
 	    $$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && break; \
 	 done; \
@@ -32,7 +31,7 @@ $(VENV)/.installed: requirements.txt
 	    echo "No Python 3.11 or newer with the venv module was found. Install one, or name it: make PYTHON=/path/to/python"; exit 1; \
 	 fi; \
 	 echo "== Environment: $$($$python --version) in $(VENV); the installation takes a few minutes, once"; \
-	 $$python -m venv $(VENV)
+	 rm -rf $(VENV) && $$python -m venv $(VENV)
 	@$(BIN) -m pip install -qq --no-input --disable-pip-version-check --requirement requirements.txt
 	@$(BIN) -m pip check
 	@touch $@
@@ -44,7 +43,7 @@ $(READY): $(VENV)/.installed pyproject.toml
 # What the pages serve themselves: mathematics, fonts, Python for the browser. npm comes with the environment.
 $(ASSETS): package.json package-lock.json | $(READY)
 	@echo "== Assets of the pages in node_modules"
-	@npm ci --silent --no-audit --no-fund
+	@$(WITH_NODE) npm ci --silent --no-audit --no-fund
 	@touch $@
 
 # ---- Reading
@@ -54,7 +53,7 @@ read: html ## Build the book and serve it on this machine
 
 html: $(READY) $(ASSETS) ## Build the HTML in _build/html; a warning is an error
 	@echo "== Book: HTML from the stored outputs"
-	@$(VENV)/bin/jupyter-book build . --quiet --warningiserror --keep-going
+	@$(WITH_NODE) $(VENV)/bin/jupyter-book build . --quiet --warningiserror --keep-going
 
 lab: $(READY) ## Open JupyterLab on the chapters (the .md files open as notebooks)
 	@JUPYTER_CONFIG_PATH="$(CURDIR)/.jupyter" $(BIN) -m jupyterlab --LabApp.default_url=/lab/tree/chapters
