@@ -30,12 +30,19 @@ def counted(verdicts: list[str]) -> str:
 
 
 class LedgerDirective(SphinxDirective):
-    """One section for each chapter, with the topic as its anchor; one row for each claim, anchored ``topic--claim``."""
+    """One section for each chapter, with the topic as its anchor; one row for each claim, anchored ``topic--claim``.
+
+    With a chapter's topic as its argument: the list of that chapter's claims and verdicts, for the chapter's own page.
+    """
+
+    optional_arguments = 1
 
     def run(self) -> list[nodes.Node]:
         self.env.note_reread()  # a new notebook changes this page, and no file of the page itself changes
         root = Path(self.env.srcdir)
         claims = build_ledger(root)
+        if self.arguments:
+            return [self.summary([claim for claim in claims if claim["chapter"] == self.arguments[0]])]
         if not claims:
             return [paragraph("No chapter has been executed yet.")]
         chapters = {chapter.topic: chapter for chapter in find_chapters(root)}
@@ -51,6 +58,15 @@ class LedgerDirective(SphinxDirective):
         group += nodes.tbody("", *(self.row(claim) for claim in claims))
         section += nodes.table("", group, classes=["ledger"])
         return section
+
+    def summary(self, claims: list[dict]) -> nodes.bullet_list:
+        """Each claim as a link to its cell, with its verdict; the chapter's main results in bold."""
+        items = []
+        for claim in claims:
+            link = nodes.reference("", claim["title"], refuri=f"#claim-{claim['id']}")
+            name = nodes.strong("", "", link) if claim["headline"] else link
+            items.append(nodes.list_item("", paragraph(name, " ", *self.verdict(claim["verdict"]).children)))
+        return nodes.bullet_list("", *items, classes=["chapter-claims"])
 
     def row(self, claim: dict) -> nodes.row:
         home = f"{claim['part']}/{claim['chapter']}"
