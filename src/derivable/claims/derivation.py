@@ -126,11 +126,13 @@ class Claim:
         route_to=None,
         reference=None,
         measured=None,
+        notation=None,
     ):
         self.id, self.title, self.domain, self.left = id, title, domain, left
         self.steps: tuple[Step, ...] = tuple(steps)
         self.headline, self.latex, self.kind = headline, latex, kind
         self.route_to, self.reference, self.measured = route_to, reference, measured
+        self.notation: dict = {sympy.Symbol(name): sympy.sympify(meaning) for name, meaning in (notation or {}).items()}
 
     @property
     def lhs(self):
@@ -223,6 +225,7 @@ def derive(
     headline: bool = False,
     latex: str | None = None,
     route_to: Claim | None = None,
+    notation: dict | None = None,
 ) -> Claim:
     """Check a chain of steps and return the claim that it proves.
 
@@ -235,6 +238,7 @@ def derive(
         headline: whether this is one of the chapter's main results.
         latex: hand-set LaTeX for ``left``.
         route_to: an earlier claim with the same two ends, which this chain reaches by another way.
+        notation: abbreviations for display, name -> expression, such as ``{"C_n": C}``; the checks see the expression.
 
     Raises:
         Refuted, Undecided, Vacuous: a step is false, could not be decided, or says nothing; the message names the step and its line.
@@ -261,15 +265,15 @@ def derive(
         checked.append(replace(step, right=right, judgement=judgement))
         before = right
         if judgement.verdict in FAILURES:
-            claim = Claim(id, title, domain, left, checked, headline=headline, latex=latex, route_to=route_to)
+            claim = Claim(id, title, domain, left, checked, headline=headline, latex=latex, route_to=route_to, notation=notation)
             raise FAILURES[judgement.verdict](failure_text(claim, number), claim)
-    claim = Claim(id, title, domain, left, checked, headline=headline, latex=latex, route_to=route_to)
+    claim = Claim(id, title, domain, left, checked, headline=headline, latex=latex, route_to=route_to, notation=notation)
     if route_to is not None:
         _check_route(claim, route_to)
     return claim
 
 
-def refute(id: str, title: str, domain: Domain, left, *steps: Step) -> "Counterexample":
+def refute(id: str, title: str, domain: Domain, left, *steps: Step, notation: dict | None = None) -> "Counterexample":
     """Show that a chain is false: what happens without a hypothesis, or to a formula that was printed wrong.
 
     Arguments as for :func:`derive`. The result shows the counterexample; a chain that is not refuted raises.
@@ -278,7 +282,7 @@ def refute(id: str, title: str, domain: Domain, left, *steps: Step) -> "Countere
         ClaimError: the chain is true, or could not be decided.
     """
     try:
-        claim = derive(id, title, domain, left, *steps)
+        claim = derive(id, title, domain, left, *steps, notation=notation)
     except Refuted as failure:
         return Counterexample(failure.claim)
     raise ClaimError(f"“{id}” was to be refuted, but it is {claim.verdict}", claim)

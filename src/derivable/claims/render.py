@@ -3,6 +3,8 @@
 from html import escape
 
 import sympy
+from sympy.printing.latex import LatexPrinter
+from sympy.printing.precedence import PRECEDENCE
 
 SIGNS = {"=": "=", "<=": r"\le", ">=": r"\ge", "->": r"\longrightarrow", "~": r"\sim", "O": "="}
 TEXT_SIGNS = {"=": "=", "<=": "≤", ">=": "≥", "->": "→", "~": "∼", "O": "="}
@@ -20,32 +22,54 @@ MARKS = {
 }
 
 
+class _Printer(LatexPrinter):
+    """SymPy's LaTeX, with integrals and sums written after their factor, not inside its fraction."""
+
+    def _print_Add(self, expression, order=None):
+        """Terms over one integer denominator go on one fraction: (n - 3)/2, not n/2 - 3/2."""
+        denominators = {term.as_coeff_Mul()[0].q for term in expression.args if term.as_coeff_Mul()[0].is_Rational}
+        if len(denominators) == 1 and denominators != {1} and all(t.as_coeff_Mul()[0].is_Rational for t in expression.args):
+            (denominator,) = denominators
+            return rf"\frac{{{self._print(sympy.expand(denominator * expression))}}}{{{denominator}}}"
+        return super()._print_Add(expression, order=order)
+
+    def _print_Mul(self, expression):
+        large = [factor for factor in expression.args if isinstance(factor, LARGE)]
+        rest = [factor for factor in expression.args if not isinstance(factor, LARGE)]
+        if len(large) != 1 or not rest:
+            return super()._print_Mul(expression)
+        factor = sympy.Mul(*rest)
+        text = self.parenthesize(factor, PRECEDENCE["Mul"]) if factor.is_Add else self._print(factor)
+        return ("-" if factor == -1 else text + r"\,") + self._print(large[0])
+
+
+LARGE = (sympy.Integral, sympy.Sum, sympy.Product)
+_PRINTER = _Printer(
+    {"mat_delim": "(", "mat_str": "matrix", "inv_trig_style": "full", "fold_func_brackets": True, "root_notation": True}
+)
+
+
 def latex(expression) -> str:
     """LaTeX as the book sets it."""
-    return sympy.latex(
-        expression,
-        mul_symbol=None,
-        fold_short_frac=False,
-        root_notation=True,
-        ln_notation=False,
-        mat_delim="(",
-        mat_str="matrix",
-        inv_trig_style="full",
-        order="none" if _held(expression) else None,
-    )
+    return _PRINTER.doprint(expression)
 
 
-def _held(expression) -> bool:
-    return isinstance(expression, (sympy.Add, sympy.Mul)) and type(expression)(*expression.args) != expression
+def _abbreviated(expression, notation) -> str:
+    """LaTeX with the claim's abbreviations: used only where putting them back gives the expression again."""
+    for name, meaning in notation.items():
+        short = expression.subs(meaning, name)
+        if short.subs(name, meaning) == expression:
+            expression = short
+    return latex(expression)
 
 
-def _right_latex(step) -> str:
-    text = step.latex if step.latex is not None else latex(step.right)
+def _right_latex(claim, step) -> str:
+    text = step.latex if step.latex is not None else _abbreviated(step.right, claim.notation)
     return rf"{text} + O\!\left({latex(step.order)}\right)" if step.relation == "O" else text
 
 
 def _left_latex(claim) -> str:
-    return claim.latex if claim.latex is not None else latex(claim.left)
+    return claim.latex if claim.latex is not None else _abbreviated(claim.left, claim.notation)
 
 
 def _limit_latex(step) -> str:
@@ -63,7 +87,7 @@ def claim_latex(claim) -> str:
     step = next((s for s in claim.steps if s.relation != "="), claim.steps[-1])
     sign = ":=" if claim.kind == "definition" else _sign_latex(step)
     tail = rf"\quad ({_limit_latex(step)})" if step.relation in ("~", "O") else ""
-    return f"{_left_latex(claim)} {sign} {_right_latex(claim.steps[-1])}{tail}"
+    return f"{_left_latex(claim)} {sign} {_right_latex(claim, claim.steps[-1])}{tail}"
 
 
 def claim_text(claim) -> str:
@@ -128,7 +152,7 @@ def claim_html(claim) -> str:
         tail = rf"\quad ({_limit_latex(step)})" if step.relation in ("~", "O") else ""
         parts.append(
             f'<div class="claim-step claim-step-{step.judgement.verdict}">{left}<div class="claim-rel">{_math(sign)}</div>'
-            f'<div class="claim-rhs" tabindex="0">{_math(_right_latex(step) + tail)}</div>'
+            f'<div class="claim-rhs" tabindex="0">{_math(_right_latex(claim, step) + tail)}</div>'
             f'<div class="claim-because"><span class="claim-reason">{escape(step.because)}</span> {verdict_html(step.judgement.verdict)}'
             f'<span class="claim-evidence">{escape(step.judgement.evidence)}</span></div></div>'
         )
@@ -158,6 +182,10 @@ def _foot(claim) -> str:
         )
     if claim.route_to is not None:
         notes.append(f"a second route to <em>{escape(claim.route_to.title)}</em>")
+    shown = claim_latex(claim) + "".join(_right_latex(claim, step) for step in claim.steps)
+    for name, meaning in claim.notation.items():
+        if latex(name) in shown:
+            notes.insert(0, f"with {_math(latex(name) + ' = ' + latex(meaning))}")
     if claim.typeset_by_hand:
         notes.append("typeset by hand")
     return "; ".join(note for note in notes if note != "uses ")
