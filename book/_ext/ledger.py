@@ -14,7 +14,7 @@ from sphinx.util.docutils import SphinxDirective
 from derivable.book.chapters import Chapter, find_chapters
 from derivable.book.ledger import build_ledger
 
-COLUMNS = {"Claim": 50, "Verdict": 10, "Worth": 10, "Steps": 15, "Uses and is used by": 15}
+COLUMNS = {"Claim": 76, "Verdict": 12, "Worth": 12}
 
 
 def row_of(cells: list[list[nodes.Node]], **attributes: object) -> nodes.row:
@@ -73,12 +73,17 @@ class LedgerDirective(SphinxDirective):
         title = nodes.reference("", claim["title"], refuri=f"{self.address(home)}#claim-{claim['id']}")
         marks = [" (headline)"] * claim["headline"] + [" (typeset by hand)"] * claim["typeset_by_hand"]
         statement = nodes.math(claim["statement"], claim["statement"])
+        evidence = [f"{step['verdict']}: {step['evidence']}" for step in claim["steps"]]
+        uses = [self.names("Uses", claim["uses"], home), self.names("Used by", claim["used_by"], home)]
         cells = [
-            [paragraph(nodes.strong("", "", title), *marks), paragraph(statement)],
+            [
+                paragraph(nodes.strong("", "", title), *marks),
+                paragraph(statement),
+                nodes.bullet_list("", *(nodes.list_item("", paragraph(line)) for line in evidence)),
+                *(line for line in uses if line.children),
+            ],
             [self.verdict(claim["verdict"])],
             [self.verdict(claim["worth"])],
-            [paragraph(counted([step["verdict"] for step in claim["steps"]]))],
-            [self.names("uses", claim["uses"], home), self.names("used by", claim["used_by"], home)],
         ]
         return row_of(cells, ids=[f"{claim['chapter']}--{claim['id']}"])
 
@@ -86,7 +91,7 @@ class LedgerDirective(SphinxDirective):
         return paragraph(nodes.inline("", name, classes=["verdict", f"verdict-{name}"]))
 
     def names(self, words: str, names: list[str], home: str) -> nodes.paragraph:
-        """``uses`` or ``used by`` and links to the rows of those claims."""
+        """The words and links to the rows of those claims; an empty paragraph where there are none."""
         children: list[nodes.Node | str] = [f"{words} "] if names else []
         for name in names:
             topic, claim = (name if "#" in name else f"{home}#{name}").split("/")[1].split("#")
