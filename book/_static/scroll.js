@@ -1,12 +1,17 @@
 // What scrolls sideways can be reached with the keyboard: it becomes a stop for Tab while it is too wide for its box.
 
-const BOXES = "div.math, .claim-lhs, .claim-rhs, .cell_input pre, .cell_output pre, .bd-article table, .live-result";
+const BOXES = `div.math, span.math, .claim-domain, .claim-lhs, .claim-rhs, table.ledger td p,
+  .cell_input pre, .cell_output pre, .live-result`;
 
 const observer = new ResizeObserver(entries => entries.forEach(({ target }) => update(target)));
 
 function update(box) {
-  const tooWide = () => box.scrollWidth > box.clientWidth + 1;
-  if (tooWide()) box.closest(".claim")?.classList.add("claim-wide");
+  const tooWide = () => box.scrollWidth > box.clientWidth + 1 && getComputedStyle(box).overflowX === "auto";
+  if (box.matches(".claim-lhs, .claim-rhs")) {
+    const claim = box.closest(".claim");
+    if (tooWide()) claim.classList.add("claim-wide");
+    if (tooWide()) claim.classList.add("claim-stacked");
+  }
   const wide = tooWide();
   box.toggleAttribute("data-scrolls", wide);
   if (wide) box.tabIndex = 0;

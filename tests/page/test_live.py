@@ -7,7 +7,6 @@ import pytest
 from conftest import LOADING, ROOT, Visitor, pages_with, require
 
 LIVE = pages_with("tag_live")
-EXERCISES = pages_with("tag_exercise")
 FIRST_RESULT = 4 * LOADING  # all the cells of a chapter, on a slow machine
 
 WRONG = """from derivable.claims import *
@@ -19,9 +18,8 @@ derive("wrong", "A square", D, (x + 1)**2, equals(x**2 + 1, because="the middle 
 class Cell:
     """One live cell of a page, as a reader works it."""
 
-    def __init__(self, page, kind: str, index: int = -1):
-        cells = page.locator(f".cell.{kind}")
-        self.locator = cells.nth(index if index >= 0 else cells.count() - 1)
+    def __init__(self, locator):
+        self.locator = locator
         self.result = self.locator.locator(".live-result")
         self.status = self.locator.locator(".live-status")
 
@@ -39,33 +37,21 @@ class Cell:
         return self.locator.locator(f"{within} .verdict").all_inner_texts()
 
 
+def cells_of(page, selector: str) -> list[Cell]:
+    return [Cell(locator) for locator in page.locator(selector).all()]
+
+
 @pytest.fixture(scope="module")
-def chapter(browser, address):
-    """The first page with live cells, for the tests of what every cell can do."""
+def first_cell(browser, address):
+    """The first live cell of the book, for the tests of what every cell can do."""
     require(LIVE, "no page has a live cell")
     visitor = Visitor(browser, address)
-    visitor.visit(LIVE[0])
-    yield visitor
+    yield cells_of(visitor.visit(LIVE[0]), ".cell.tag_live")[0]
     visitor.context.close()
 
 
-@pytest.mark.parametrize("path", LIVE)
-def test_every_cell_gives_in_the_page_the_verdicts_that_are_printed(visitor, path):
-    page = visitor.visit(path)
-    assert not any("pyodide" in url for url in visitor.requested), "something heavy loads before Run is pressed"
-    for index in range(page.locator(".cell.tag_live").count()):
-        cell = Cell(page, "tag_live", index)
-        printed = cell.verdicts(".cell_output:not(.live-result)")
-        cell.press("Run")
-        cell.says("Done")
-        assert cell.verdicts(".live-result") == printed
-    unset = page.locator(".live-result .math:not(:has(mjx-container))")
-    assert unset.count() == 0
-    assert visitor.errors == [] and visitor.outside == []
-
-
-def test_a_false_step_is_refused_with_a_counterexample_and_reset_brings_back_what_was_printed(chapter):
-    cell = Cell(chapter.page, "tag_live")
+def test_a_false_step_is_refused_with_a_counterexample_and_reset_brings_back_what_was_printed(first_cell):
+    cell = first_cell
     cell.write(WRONG)
     cell.locator.get_by_role("textbox").press("Control+Enter")
     cell.says("Refused")
@@ -77,16 +63,16 @@ def test_a_false_step_is_refused_with_a_counterexample_and_reset_brings_back_wha
     assert cell.locator.locator(".cell_input pre").is_visible()
 
 
-def test_escape_leaves_the_editor(chapter):
-    cell = Cell(chapter.page, "tag_live")
+def test_escape_leaves_the_editor(first_cell):
+    cell = first_cell
     cell.write("1")
     cell.locator.get_by_role("textbox").press("Escape")
-    assert chapter.page.evaluate("document.activeElement.textContent") == "Run"
+    assert cell.locator.evaluate("() => document.activeElement.textContent") == "Run"
     cell.press("Reset")
 
 
-def test_stop_ends_an_endless_cell_and_the_next_run_works(chapter):
-    cell = Cell(chapter.page, "tag_live")
+def test_stop_ends_an_endless_cell_and_the_next_run_works(first_cell):
+    cell = first_cell
     cell.write("while True: pass")
     cell.press("Run")
     cell.says("Running…")
@@ -101,7 +87,7 @@ def test_stop_ends_an_endless_cell_and_the_next_run_works(chapter):
 def test_the_time_limit_ends_an_endless_cell(visitor):
     require(LIVE, "no page has a live cell")
     visitor.page.clock.install()
-    cell = Cell(visitor.visit(LIVE[0]), "tag_live", 0)
+    cell = cells_of(visitor.visit(LIVE[0]), ".cell.tag_live")[0]
     cell.write("while True: pass")
     cell.press("Run")
     cell.says("Running…")
@@ -125,15 +111,37 @@ def solutions(path: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("path", EXERCISES)
-def test_exercises_accept_the_solution_and_refuse_something_else(visitor, path):
-    page = visitor.visit(path)
-    for index, solution in enumerate(solutions(path)):
-        exercise = Cell(page, "tag_exercise", index)
+@pytest.fixture(scope="module", params=LIVE)
+def chapter(request, browser, address):
+    """Each page with live cells; the tests below share its Python, so that it starts once."""
+    visitor = Visitor(browser, address)
+    visitor.path = request.param
+    visitor.visit(request.param)
+    yield visitor
+    visitor.context.close()
+
+
+def test_every_cell_gives_in_the_page_the_verdicts_that_are_printed(chapter):
+    assert not any("pyodide" in url for url in chapter.requested), "something heavy loads before Run is pressed"
+    for cell in cells_of(chapter.page, ".cell.tag_live:not(.tag_exercise)"):
+        printed = cell.verdicts(".cell_output:not(.live-result)")
+        cell.press("Run")
+        cell.says("Done")
+        assert cell.verdicts(".live-result") == printed
+    assert chapter.page.locator(".live-result .math:not(:has(mjx-container))").count() == 0
+
+
+def test_exercises_accept_the_solution_and_refuse_something_else(chapter):
+    exercises = cells_of(chapter.page, ".cell.tag_exercise")
+    for exercise, solution in zip(exercises, solutions(chapter.path), strict=True):
         for answer, right in ((f"({solution}) + 1", False), (solution, True)):
             exercise.locator.get_by_label("Your answer").fill(answer)
             exercise.press("Check")
             exercise.result.locator(".answer-right" if right else ".answer-wrong").wait_for(timeout=FIRST_RESULT)
             exercise.says("Done")
             assert right or "Counterexample" in exercise.result.inner_text()
-    assert visitor.errors == [] and visitor.outside == []
+
+
+def test_live_cells_raise_no_error_and_ask_no_other_host(chapter):
+    assert chapter.errors == []
+    assert chapter.outside == []
