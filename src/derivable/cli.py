@@ -3,9 +3,9 @@
 import argparse
 import sys
 
-from derivable.book import ledger
+from derivable.book import ledger, mutants
 
-COMMANDS = {"ledger": ledger}
+COMMANDS = {"ledger": ledger, "mutants": mutants}
 
 
 def main(arguments: list[str] | None = None) -> int:

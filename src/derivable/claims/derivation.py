@@ -14,9 +14,10 @@ import sympy
 
 from .domains import Domain
 from .errors import ClaimError, Refuted, Undecided, Vacuous
-from .judge import Judgement, Statement, check_side, judge
+from .judge import Judgement, check_side, judge
 from .methods import use, weakest
 from .render import claim_html, claim_latex, claim_text
+from .statement import Statement
 
 MIME = "application/vnd.derivable.claim+json"
 FAILURES = {"refuted": Refuted, "undecided": Undecided, "vacuous": Vacuous}

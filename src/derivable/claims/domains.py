@@ -285,7 +285,7 @@ class Domain:
             sizes may name earlier integer variables.
     """
 
-    def __init__(self, *, where=(), **variables: Kind):
+    def __init__(self, /, *, where=(), **variables: Kind):
         self.kinds: dict[str, Kind] = {}
         self.symbols: dict[str, object] = {}
         for name, kind in variables.items():
@@ -487,15 +487,15 @@ def _compositions(total, sizes):
 
 def domain_from_record(record: dict) -> Domain:
     """The domain that :meth:`Domain.record` wrote."""
-    kinds = {name: _kind_from_record(fields) for name, fields in record["symbols"].items()}
+    kinds = {name: kind_from_record(fields) for name, fields in record["symbols"].items()}
     return Domain(where=record.get("where", ()), **kinds)
 
 
-def _kind_from_record(fields: dict):
+def kind_from_record(fields: dict):
     if "sequence" in fields:
         return Sequence(
             fields["sequence"],
-            _kind_from_record(fields["entries"]),
+            kind_from_record(fields["entries"]),
             sympy.Rational(fields["total"]) if "total" in fields else None,
         )
     if "matrix" in fields:

@@ -7,8 +7,9 @@ import sympy
 
 from .domains import Domain
 from .formula import FormulaError, parse
-from .judge import Statement, check_side, judge
+from .judge import check_side, judge
 from .render import counterexample_html, latex, verdict_html
+from .statement import Statement
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The verdict on one statement: refute first, then prove, then count the points."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sympy
 
@@ -11,24 +11,13 @@ from .limits import find_limit, probe_limit
 from .methods import Probing, weakest
 from .probe import ENOUGH_DIGITS, Probe, probe_equality, probe_order
 from .sign import find_nonnegative
+from .statement import Statement
 from .zero import CALLS, _quietly, find_zero, normal_form_is_zero
 
 EXACT = ("=", "<=", ">=")
 LIMITS = ("->", "~", "O")
+FAILURES = ("refuted", "undecided", "vacuous")
 ENOUGH_POINTS = 3
-
-
-@dataclass(frozen=True)
-class Statement:
-    """``left relation right`` on a domain; ``variable`` and ``point`` for limits, ``order`` for ``O``."""
-
-    left: object
-    relation: str
-    right: object
-    domain: Domain
-    variable: sympy.Symbol | None = None
-    point: object = None
-    order: object = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +74,7 @@ def judge(statement: Statement, method=None, rewritten=None) -> Judgement:
             {"at": {}, "left": f"shape {_shape(left)}", "right": f"shape {_shape(right)}"},
         )
     seed = hashlib.sha256(f"{left} {statement.relation} {right} {statement.domain}".encode()).hexdigest()
-    probe = _probe(statement, left, right, seed)
+    probe = probe_statement(replace(statement, left=left, right=right), seed)
     if probe.counterexample:
         return Judgement("refuted", "a counterexample was found", probe.counterexample)
     start = left if rewritten is None else rewritten
@@ -111,22 +100,15 @@ def judge(statement: Statement, method=None, rewritten=None) -> Judgement:
     return Judgement("undecided", f"no strategy reached a proof and only {probe.agreed} points could be compared{why}")
 
 
-def _probe(statement, left, right, seed) -> Probe:
+def probe_statement(statement: Statement, seed: str, plain: bool = True) -> Probe:
+    """Look for a counterexample; ``plain`` asks for one that a person can follow."""
+    left, right, domain = statement.left, statement.right, statement.domain
     if statement.relation in LIMITS:
-        return probe_limit(
-            left,
-            right,
-            statement.relation,
-            statement.variable,
-            statement.point,
-            statement.order,
-            statement.domain,
-            seed,
-        )
+        return probe_limit(left, right, statement.relation, statement.variable, statement.point, statement.order, domain, seed)
     if statement.relation == "=":
-        return probe_equality(left, right, statement.domain, seed)
+        return probe_equality(left, right, domain, seed, plain=plain)
     low, high = (left, right) if statement.relation == "<=" else (right, left)
-    probe = probe_order(low, high, statement.domain, seed)
+    probe = probe_order(low, high, domain, seed, plain=plain)
     if probe.counterexample and statement.relation == ">=":
         counterexample = probe.counterexample
         counterexample["left"], counterexample["right"] = counterexample["right"], counterexample["left"]

@@ -159,14 +159,14 @@ def _number_text(value, digits: int) -> str:
     return mp.nstr(value, digits)
 
 
-def probe_equality(left, right, domain: Domain, seed: str, count: int | None = None) -> Probe:
+def probe_equality(left, right, domain: Domain, seed: str, count: int | None = None, plain: bool = True) -> Probe:
     """Compare both sides at generic points; stop at the first counterexample and look for a plainer one."""
-    return _probe(left, right, domain, seed, count, _differs)
+    return _probe(left, right, domain, seed, count, _differs, plain=plain)
 
 
-def probe_order(left, right, domain: Domain, seed: str, count: int | None = None) -> Probe:
+def probe_order(left, right, domain: Domain, seed: str, count: int | None = None, plain: bool = True) -> Probe:
     """Look for a point with left > right: generic points, ends of the ranges, then downhill from the tightest points."""
-    return _probe(left, right, domain, seed, count, _exceeds, search=True)
+    return _probe(left, right, domain, seed, count, _exceeds, search=True, plain=plain)
 
 
 def _differs(sides, point):
@@ -192,7 +192,7 @@ def _exceeds(sides, point):
     return outcome == "different", digits, left, right
 
 
-def _probe(left, right, domain, seed, count, violates, search=False) -> Probe:
+def _probe(left, right, domain, seed, count, violates, search=False, plain=True) -> Probe:
     result = Probe()
     try:
         sides = Sides(left, right, domain)
@@ -232,7 +232,7 @@ def _probe(left, right, domain, seed, count, violates, search=False) -> Probe:
             if bad:
                 break
     if bad:
-        result.counterexample = _plainest(sides, bad, domain, violates, free)
+        result.counterexample = _plainest(sides, bad, domain, violates, free) if plain else describe(*bad)
     return result
 
 
