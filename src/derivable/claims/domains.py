@@ -380,9 +380,11 @@ class Domain:
             if not isinstance(kind, (Real, Integers)):
                 continue
             for edge in kind.edges():
-                point = self._point(rng, 3, fixed={name: edge})
-                if self._satisfies(point, compiled):
-                    yield point
+                # Once with the smallest integers beside it, once with generic ones.
+                for others in (0, 3):
+                    point = self._point(rng, others, fixed={name: edge})
+                    if self._satisfies(point, compiled):
+                        yield point
 
     def simple_points(self, limit: int = 400) -> Iterator[dict]:
         """Points with plain scalar coordinates, simplest first; none where a variable is not a scalar."""
@@ -410,7 +412,8 @@ class Domain:
             if fixed and name in fixed:
                 point[symbol] = fixed[name]
             elif isinstance(kind, Sequence):
-                point[symbol.label] = kind.draw(rng, int(kind.length.subs(point)))
+                numbers = {name: value for name, value in point.items() if not isinstance(value, list)}
+                point[symbol.label] = kind.draw(rng, int(kind.length.subs(numbers)))
             elif isinstance(kind, Matrices):
                 point[symbol] = kind.draw(rng, int(kind.rows.subs(point)), int(kind.columns.subs(point)))
             elif isinstance(kind, Smooth):
@@ -488,6 +491,7 @@ def _compositions(total, sizes):
 def domain_from_record(record: dict) -> Domain:
     """The domain that :meth:`Domain.record` wrote."""
     kinds = {name: kind_from_record(fields) for name, fields in record["symbols"].items()}
+    kinds = dict(sorted(kinds.items(), key=lambda item: isinstance(item[1], Sequence | Matrices)))  # sizes come first
     return Domain(where=record.get("where", ()), **kinds)
 
 

@@ -29,7 +29,7 @@ def mutants(expression, domain: Domain) -> Iterator[tuple[str, object]]:
 
 def rewrites(expression) -> Iterator[tuple[str, object]]:
     """Forms that say the same: expanded, factored, over one denominator, bound variables renamed, indices shifted."""
-    if isinstance(expression, sympy.Expr):
+    if not getattr(expression, "is_Matrix", False):
         for rewrite in (sympy.expand, sympy.factor, sympy.together):
             yield rewrite.__name__, rewrite(expression)
     for large in expression.atoms(sympy.Sum, sympy.Integral, sympy.Product):
@@ -60,7 +60,7 @@ def _everywhere(expression, domain):
                 yield name, sympy.ImmutableMatrix(*expression.shape, entries)
         return
     for index, part in enumerate(expression.args):
-        if not isinstance(part, sympy.Basic) or isinstance(part, sympy.Str):
+        if not isinstance(part, sympy.Basic) or isinstance(part, sympy.core.symbol.Str):
             continue
         for name, mutant in _everywhere(part, domain):
             arguments = list(expression.args)
@@ -95,7 +95,7 @@ def _at(node, domain):
             yield "reciprocal", node.base ** (-node.exp)
     if isinstance(node, LOST) and not node.args[0].is_number:
         yield f"lost {node.func.__name__}", node.args[0]
-    if isinstance(node, sympy.Function) and len(node.args) == 1 and not isinstance(node, sympy.core.function.AppliedUndef):
+    if isinstance(node, sympy.Function) and len(node.args) == 1 and isinstance(node.args[0], sympy.Expr) and not isinstance(node, sympy.core.function.AppliedUndef):
         yield "argument one higher", node.func(node.args[0] + 1)
     if isinstance(node, TWO_ARGUMENTS):
         yield "swapped arguments", node.func(*reversed(node.args))
@@ -120,7 +120,7 @@ def _on_the_whole(expression, domain):
     yield "sign", -expression
     yield "factor 2", 2 * expression
     yield "factor 1/2", expression / 2
-    if isinstance(expression, sympy.Expr):
+    if not getattr(expression, "is_Matrix", False):
         yield "one more", expression + 1
         yield "square for value", expression**2
         if expression.is_nonnegative or expression.is_positive:

@@ -10,6 +10,7 @@ from .numeric import NoValue, compile_number, evaluate, is_real
 
 DIGITS = 30  # of agreement, for expressions without integrals and infinite sums
 COARSE_DIGITS = 15  # where quadrature or an infinite sum is involved
+MOST_COARSE = 20  # points with quadrature, however many are asked for
 ENOUGH_DIGITS = 9  # fewer than this and a point says nothing
 
 
@@ -201,12 +202,13 @@ def _probe(left, right, domain, seed, count, violates, search=False, plain=True)
         return result
     result.digits = sides.digits
     free = _free(left) | _free(right)
-    count = count or (1 if not free else 5 if sides.coarse else 40 if search else 12)
-    points = list(domain.points(count, seed))
+    domain = domain.only({str(symbol) for symbol in free})
+    count = count or (1 if not free else (8 if search else 5) if sides.coarse else 40 if search else 12)
+    points = list(domain.points(min(count, MOST_COARSE) if sides.coarse else count, seed))
     if not points:
         result.unusable.append("no point of the domain was found that satisfies the hypotheses")
     if not sides.coarse or search:
-        points += list(domain.edge_points(seed))[: 24 if not sides.coarse else 4]
+        points += list(domain.edge_points(seed))[: 10 if sides.coarse else 32]
     slack = []
     bad = None
     for index, point in enumerate(points):
