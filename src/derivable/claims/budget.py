@@ -33,3 +33,17 @@ def within_budget(work: Callable, calls: int):
         return None
     finally:
         sys.setprofile(previous)
+
+
+_listeners: list[Callable[[str], None]] = []
+
+
+def listen(listener: Callable[[str], None]) -> None:
+    """Call ``listener`` with the name of each strategy that starts from now on."""
+    _listeners.append(listener)
+
+
+def announce(strategy: str) -> None:
+    """Say which strategy starts, so that one that never ends can be named."""
+    for listener in _listeners:
+        listener(strategy)

@@ -429,7 +429,8 @@ class Domain:
 
     @staticmethod
     def _satisfies(point, compiled):
-        from .numeric import Environment, NoValue
+        from .numeric import Environment
+        from .quadrature import NoValue
 
         values = {symbol: value for symbol, value in point.items() if not isinstance(value, sympy.Lambda)}
         try:

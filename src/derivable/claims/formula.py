@@ -17,7 +17,7 @@ _FUNCTIONS = """
     sech csch asinh acosh atanh acoth factorial factorial2 binomial gamma loggamma beta RisingFactorial FallingFactorial digamma
     polygamma trigamma harmonic zeta erf erfc erfi erfinv besselj bessely besseli besselk lowergamma uppergamma betainc
     betainc_regularized expint Ei li Si Ci LambertW Heaviside KroneckerDelta legendre hermite chebyshevt chebyshevu jacobi gegenbauer
-    fresnels fresnelc catalan fibonacci bernoulli polylog dirichlet_eta elliptic_k elliptic_e sqrt cbrt root Max Min
+    Mod arg laguerre assoc_laguerre assoc_legendre airyai airybi fresnels fresnelc catalan fibonacci bernoulli polylog dirichlet_eta elliptic_k elliptic_e sqrt cbrt root Max Min
 """.split()
 _CONSTRUCTORS = """
     Integral Sum Product Derivative Limit Piecewise Rational Integer hyper Trace Transpose Determinant Inverse Identity ZeroMatrix
@@ -57,6 +57,7 @@ _SPECIAL = {
     "integrate": sympy.Integral,
     "summation": sympy.Sum,
     "product": sympy.Product,
+    "limit": sympy.Limit,
     "ln": sympy.log,
     "det": sympy.Determinant,
     "trace": sympy.Trace,
@@ -65,7 +66,7 @@ _SPECIAL = {
 }
 KNOWN = {name: getattr(sympy, name) for name in _FUNCTIONS + _CONSTRUCTORS} | _SPECIAL
 _ATTRIBUTES = {"T"}
-_METHODS = {"trace", "det", "inv", "transpose", "doit", "subs", "diff", "norm"}
+_METHODS = set("trace det inv adjugate transpose exp dot cross norm jacobian row col rank doit subs diff expand".split())
 _COMPARISONS = {
     ast.Lt: sympy.Lt,
     ast.LtE: sympy.Le,
@@ -78,6 +79,10 @@ _COMPARISONS = {
 
 class FormulaError(ValueError):
     """The text is not a formula over the declared symbols."""
+
+
+class ShapeMismatch(FormulaError):
+    """The shapes of the matrices in the formula do not conform."""
 
 
 def parse(text: str, symbols: dict | None = None, *, bound: bool = False):
@@ -96,7 +101,10 @@ def parse(text: str, symbols: dict | None = None, *, bound: bool = False):
 
 def same_text(first: str, second: str) -> bool:
     """Whether two formulas are the same text up to spaces and brackets."""
-    return ast.dump(_tree(first)) == ast.dump(_tree(second))
+    try:
+        return ast.dump(_tree(first)) == ast.dump(_tree(second))
+    except RecursionError:
+        return first.strip() == second.strip()
 
 
 def assignment(line: str, symbols: dict) -> tuple[str, object]:
@@ -131,6 +139,8 @@ class _Reader:
             raise
         except RecursionError:
             raise FormulaError("the formula is nested too deeply") from None
+        except (sympy.matrices.exceptions.ShapeError, sympy.matrices.exceptions.NonSquareMatrixError) as error:
+            raise ShapeMismatch(f"{error} in {text[:200]!r}") from None
         except Exception as error:  # SymPy raises many kinds for arguments that make no sense
             raise FormulaError(f"{type(error).__name__}: {error} in {text[:200]!r}") from None
 
@@ -190,6 +200,10 @@ class _Reader:
             case ast.Pow():
                 huge = getattr(right, "is_Integer", False) and abs(right) > LARGEST_INTEGER
                 return sympy.Pow(left, right, evaluate=False) if huge else left**right
+            case ast.Mod():
+                return sympy.Mod(left, right)
+            case ast.FloorDiv():
+                return sympy.floor(left / right)
             case ast.BitAnd():
                 return sympy.And(left, right)
             case ast.BitOr():
@@ -230,8 +244,10 @@ class _Reader:
         name = node.func.id
         if name == "Lambda" and name not in self.symbols:
             return self.function(node)
-        function = self.symbols.get(name, KNOWN.get(name))
+        function = self.symbols.get(name)
         if function is None or isinstance(function, sympy.Symbol):
+            function = KNOWN.get(name)
+        if function is None:
             raise FormulaError(f"unknown function {name!r}")
         arguments = [self.node(argument) for argument in node.args]
         if any(

@@ -5,8 +5,9 @@ from mpmath import mp
 
 from .budget import within_budget
 from .domains import Domain
-from .numeric import NoValue, compile_number, evaluate
+from .numeric import compile_number, evaluate
 from .probe import Probe, _free, _needs_quadrature, _text, side_texts
+from .quadrature import NoValue
 from .zero import LAST_CALLS, _quietly
 
 FAR = (2, 4, 8, 16)  # exponents of ten: steps that double the logarithm, so that a logarithmic decay halves

@@ -10,20 +10,22 @@ import mpmath
 import sympy
 from mpmath import mp
 
+from .budget import within_budget
+from .features import find_features
+from .quadrature import LONGEST_SUM, NoValue, infinite_sum, integrate, sign_changes
+
+LIMIT_CALLS = 800_000  # of Python functions, for SymPy to find a limit inside an expression
 EVALUATIONS = 150_000  # of integrands and summands for one value of one side; a count, so that speed decides nothing
-LARGEST_SUM = 20_000
+LARGEST_STEPS = 200  # jumps of a floor inside one integral
 LARGEST_EXPONENT = mp.mpf(10) ** 300
-
-
-class NoValue(Exception):
-    """The expression has no usable value at this point; the message says why."""
 
 
 class Environment(dict):
     """Values of the symbols, the accumulated absolute error of quadrature and summation, and what is left to spend."""
 
-    def __init__(self, values):
+    def __init__(self, values, breaks=()):
         super().__init__({symbol: to_number(value) for symbol, value in values.items()})
+        self.breaks = breaks  # compiled places where integrands are said to have kinks
         self.error = mp.zero
         self.left = EVALUATIONS
 
@@ -107,10 +109,11 @@ FUNCTIONS = {
     "expint": mp.expint,
     "Ei": mp.ei,
     "li": mp.li,
+    "Li": lambda x: mp.li(x, offset=True),
     "Si": mp.si,
     "Ci": mp.ci,
     "LambertW": mp.lambertw,
-    "Heaviside": lambda x, at_zero=mp.mpf(1) / 2: mp.one if x > 0 else mp.zero if x < 0 else at_zero,
+    "Heaviside": lambda x, at_zero=0.5: mp.one if x > 0 else mp.zero if x < 0 else mp.mpf(at_zero),
     "KroneckerDelta": lambda i, j: mp.one if i == j else mp.zero,
     "legendre": mp.legendre,
     "hermite": mp.hermite,
@@ -118,11 +121,18 @@ FUNCTIONS = {
     "chebyshevu": mp.chebyu,
     "jacobi": mp.jacobi,
     "gegenbauer": mp.gegenbauer,
+    "Mod": lambda x, y: x - y * mp.floor(x / y),
+    "arg": mp.arg,
+    "laguerre": lambda n, x: mp.laguerre(n, 0, x),
+    "assoc_laguerre": mp.laguerre,
+    "assoc_legendre": lambda n, m, x: mp.legenp(n, m, x),
+    "airyai": mp.airyai,
+    "airybi": mp.airybi,
     "fresnels": mp.fresnels,
     "fresnelc": mp.fresnelc,
     "catalan": lambda n: mp.binomial(2 * n, n) / (n + 1),
     "fibonacci": mp.fibonacci,
-    "bernoulli": mp.bernoulli,
+    "bernoulli": lambda n: mp.mpf(1) / 2 if n == 1 else mp.bernoulli(int(n)),
     "polylog": mp.polylog,
     "dirichlet_eta": mp.altzeta,
     "elliptic_k": mp.ellipk,
@@ -146,7 +156,7 @@ def compile_number(expression) -> Compiled:
 
 
 def _number(expression):
-    return lambda env: expression._to_mpmath(mp.prec)
+    return lambda env: mp.mpmathify(expression._to_mpmath(mp.prec))  # a Python integer would make powers of itself
 
 
 def _symbol(expression):
@@ -294,28 +304,36 @@ def _integral(expression):
         raise NoValue("an integral without limits has no value")
     symbol, low, high = limit[-1]
     integrand, low, high = compile_number(body), compile_number(low), compile_number(high)
-    nested = body.has(sympy.Integral)
+    features = find_features(body, symbol)
+    kinks = [compile_number(kink) for kink in features.kinks]
+    signs = [compile_number(sign) for sign in features.signs[:4]]
+    steps, peaks, waves = (
+        [tuple(compile_number(part) for part in pair) for pair in pairs]
+        for pairs in (features.steps, features.peaks, features.waves)
+    )
 
     def value(env):
         a, b = low(env), high(env)
-        saved = env.get(symbol)
-        outer_error = env.error
+        if not (is_real(a) and is_real(b)):
+            raise NoValue("a limit of integration is not real here")
+        a, b = mp.re(a), mp.re(b)
+        if a == b:
+            return mp.zero
+        saved, outer_error = env.get(symbol), env.error
         env.error = mp.zero
 
-        def at(t):
-            env.spend()
-            env[symbol] = t
-            result = integrand(env)
-            if mp.isnan(result):
-                raise NoValue("the integrand is not a number")
-            return result
+        def with_value(function):
+            def at(t):
+                env.spend()
+                env[symbol] = t
+                return function(env)
+
+            return at
 
         try:
-            first, error = _quad(at, _breaks(a, b, mp.mpf(1)))
-            if nested:
-                second = first
-            else:
-                second, _ = _quad(at, _breaks(a, b, mp.mpf(23) / 8))
+            places = _places(env, a, b, kinks, [with_value(sign) for sign in signs], steps)
+            bumps = [(mp.re(c), w) for c, w in _values(env, peaks) if is_real(c) and w > 0]
+            found, error = integrate(with_value(integrand), a, b, places, bumps, _values(env, waves))
         except (ZeroDivisionError, ValueError, OverflowError) as problem:
             raise NoValue(f"the integrand fails: {problem}") from None
         finally:
@@ -323,31 +341,38 @@ def _integral(expression):
                 env.pop(symbol, None)
             else:
                 env[symbol] = saved
+        if mp.isnan(found):
+            raise NoValue("the integrand is not a number")
         inner_error = env.error * (abs(b - a) if mp.isfinite(a) and mp.isfinite(b) else 10)
-        env.error = outer_error + abs(first - second) + inner_error + abs(first) * mp.mpf(10) ** (3 - mp.dps)
-        if nested:
-            env.error += error
-        return second
+        env.error = outer_error + error + inner_error
+        return found
 
     return value
 
 
-def _quad(function, points):
-    value, error = mp.quad(function, points, error=True, maxdegree=7 if mp.dps > 20 else 6)
-    if not mp.isfinite(value):
-        raise NoValue("the integral diverges")
-    return value, error
+def _values(env, pairs):
+    """The pairs that have a value here: a feature that has none is none."""
+    found = []
+    for pair in pairs:
+        try:
+            found.append(tuple(part(env) for part in pair))
+        except (NoValue, ZeroDivisionError, ValueError, OverflowError):
+            continue
+    return found
 
 
-def _breaks(a, b, unit):
-    """Break points of an interval; infinite ones are cut near the origin so that a bump there is not missed."""
-    if mp.isfinite(a) and mp.isfinite(b):
-        return [a, a + (b - a) * (mp.mpf(3) / 8 if unit == 1 else mp.mpf(5) / 9), b]
-    if mp.isfinite(a):
-        return [a, a + unit, a + 4 * unit, b]
-    if mp.isfinite(b):
-        return [a, b - 4 * unit, b - unit, b]
-    return [a, -3 * unit, mp.zero if unit == 1 else mp.mpf(1) / 3, 3 * unit, b]
+def _places(env, a, b, kinks, signs, steps):
+    """Where the integrand bends or jumps between ``a`` and ``b``."""
+    low, high = min(a, b), max(a, b)
+    places = [value for (value,) in _values(env, [(kink,) for kink in (*kinks, *env.breaks)])]
+    for sign in signs:
+        places += sign_changes(sign, low, high)
+    if mp.isfinite(high - low):
+        for slope, offset in _values(env, steps):
+            first, last = sorted((slope * low + offset, slope * high + offset))
+            if last - first < LARGEST_STEPS:
+                places += [(n - offset) / slope for n in range(int(mp.ceil(first)), int(mp.floor(last)) + 1)]
+    return [mp.re(place) for place in places if is_real(place)]
 
 
 def _sum(expression):
@@ -375,13 +400,13 @@ def _sum(expression):
             if mp.isfinite(a) and mp.isfinite(b):
                 if b < a - 1:
                     raise NoValue("the upper limit lies more than one below the lower limit")
-                if b - a > LARGEST_SUM:
-                    raise NoValue(f"a sum of more than {LARGEST_SUM} terms")
+                if b - a > LONGEST_SUM:
+                    raise NoValue(f"a sum of more than {LONGEST_SUM} terms")
                 terms = (at(k) for k in range(int(a), int(b) + 1))
                 return mp.fprod(terms) if product else mp.fsum(terms)
-            if product or mp.isinf(a):
-                return mp.nprod(at, [a, b]) if product else mp.nsum(at, [a, b])
-            return _infinite_sum(at, int(a), env)
+            if product:
+                return _infinite_product(at, a, b, env)
+            return _infinite_sum(at, a, b, env)
         except (ZeroDivisionError, ValueError, OverflowError) as problem:
             raise NoValue(f"a summand fails: {problem}") from None
         finally:
@@ -393,27 +418,25 @@ def _sum(expression):
     return value
 
 
-def _infinite_sum(at, start, env):
-    """Add terms while they fall geometrically; where they fall slower, accelerate, and tell how far two ways disagree."""
-    total, small = mp.zero, mp.mpf(10) ** (-mp.dps - 2)
-    terms = []
-    for k in range(start, start + 400):
-        term = at(k)
-        total += term
-        terms.append(abs(term))
-        if len(terms) > 12 and max(terms[-3:]) <= small * max(abs(total), max(terms[:8]) * small):
-            return total
-    if terms[-1] > 0 and terms[-1] < terms[-100] * mp.mpf("1e-6"):
-        for k in range(start + 400, start + LARGEST_SUM):
-            term = at(k)
-            total += term
-            if abs(term) <= small * abs(total):
-                return total
-    first = mp.nsum(at, [start, mp.inf])
-    head = mp.fsum(at(k) for k in range(start, start + 20))
-    second = head + mp.nsum(at, [start + 20, mp.inf])
-    if not mp.isfinite(first) or abs(first - second) > abs(first) * mp.mpf("1e-3") + mp.mpf("1e-9"):
-        raise NoValue("the sum does not converge")
+def _infinite_sum(term, a, b, env):
+    if a == b or (mp.isinf(a) and a > 0):
+        raise NoValue("a range of summation that is none")
+    if mp.isinf(a) and mp.isinf(b):
+        return _infinite_sum(term, mp.zero, b, env) + _infinite_sum(term, a, -mp.one, env)
+    if mp.isinf(a):
+        return _infinite_sum(lambda k: term(-k), -b, mp.inf, env)
+    total, error = infinite_sum(term, int(a))
+    env.error += error
+    return total
+
+
+def _infinite_product(factor, a, b, env):
+    if not mp.isfinite(a):
+        raise NoValue("an infinite product without a first factor")
+    first = mp.nprod(factor, [a, b])
+    second = mp.fprod(factor(int(a) + k) for k in range(20)) * mp.nprod(factor, [a + 20, b])
+    if not mp.isfinite(first) or abs(first - second) > abs(first) * mp.mpf("1e-6"):
+        raise NoValue("the product does not converge in sight")
     env.error += abs(first - second) + abs(first) * mp.mpf(10) ** (3 - mp.dps)
     return second
 
@@ -443,6 +466,13 @@ def _derivative(expression):
 
 def _subs(expression):
     return compile_number(expression.doit(integrals=False))
+
+
+def _limit(expression):
+    done = within_budget(expression.doit, LIMIT_CALLS)
+    if done is None or isinstance(done, sympy.Limit):
+        raise NoValue("the limit is not known")
+    return compile_number(done)
 
 
 def _matrix_symbol(expression):
@@ -529,17 +559,18 @@ COMPILERS = [
     (sympy.Product, _sum),
     (sympy.Derivative, _derivative),
     (sympy.Subs, _subs),
+    (sympy.Limit, _limit),
 ]
 
 
-def evaluate(compiled: Compiled, values: dict, digits: int):
+def evaluate(compiled: Compiled, values: dict, digits: int, breaks=()):
     """(value, error) of a compiled expression at ``values``, computed with ``digits`` digits and ten to spare.
 
     The value is an mpmath number or matrix; the error is an estimate of what quadrature and summation left.
     Raises ``NoValue``.
     """
     with mp.workdps(digits + 10):
-        env = Environment(values)
+        env = Environment(values, breaks)
         try:
             value = compiled(env)
         except (

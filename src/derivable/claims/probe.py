@@ -6,7 +6,8 @@ import sympy
 from mpmath import mp
 
 from .domains import Domain
-from .numeric import NoValue, compile_number, evaluate, is_real
+from .numeric import compile_number, evaluate, is_real
+from .quadrature import Diverges, NoValue
 
 DIGITS = 30  # of agreement, for expressions without integrals and infinite sums
 COARSE_DIGITS = 15  # where quadrature or an infinite sum is involved
@@ -25,11 +26,16 @@ class Probe:
     shapes: list[str] = field(default_factory=list)
 
 
+class OneSided(Exception):
+    """One side is finite at a point and the other is seen to diverge: whatever is claimed of the two, it fails here."""
+
+
 class Sides:
     """Both sides of a relation, compiled once per choice of the arbitrary functions."""
 
-    def __init__(self, left, right, domain: Domain):
+    def __init__(self, left, right, domain: Domain, breaks=(), tolerance=None):
         self.left, self.right, self.domain = left, right, domain
+        self.breaks, self.tolerance = [compile_number(place) for place in breaks], tolerance
         self.smooth = {symbol for symbol in domain.atoms() if isinstance(symbol, sympy.core.function.UndefinedFunction)}
         self.coarse = any(_needs_quadrature(side) for side in (left, right))
         self.digits = COARSE_DIGITS if self.coarse else DIGITS
@@ -46,9 +52,16 @@ class Sides:
         values = []
         for name, side in zip(("left", "right"), compiled):
             try:
-                values.append(evaluate(side, numbers, digits))
+                values.append(evaluate(side, numbers, digits, self.breaks))
+            except Diverges as problem:
+                values.append(problem)
             except NoValue as problem:
                 raise NoValue(f"the {name} side has no value: {problem}") from None
+        if all(isinstance(value, Diverges) for value in values):
+            raise NoValue(f"neither side has a value: {values[0]}")
+        for value in values:
+            if isinstance(value, Diverges):
+                raise OneSided([str(v) if isinstance(v, Diverges) else v[0] for v in values])
         return values
 
 
@@ -146,6 +159,8 @@ def _text(value):
 
 
 def _number_text(value, digits: int) -> str:
+    if isinstance(value, str):
+        return value
     if isinstance(value, mp.matrix):
         return (
             "["
@@ -171,11 +186,21 @@ def probe_order(left, right, domain: Domain, seed: str, count: int | None = None
 
 
 def _differs(sides, point):
-    outcome, digits, left, right = compare(sides, point)
+    try:
+        outcome, digits, left, right = compare(sides, point)
+    except OneSided as seen:
+        return True, sides.digits, *seen.args[0]
     return outcome == "different", digits, left, right
 
 
 def _exceeds(sides, point):
+    try:
+        return _exceeds_in_value(sides, point)
+    except OneSided as seen:
+        return True, sides.digits, *seen.args[0]
+
+
+def _exceeds_in_value(sides, point):
     (left, error_l), (right, error_r) = sides.at(point)
     with mp.workdps(sides.digits + 10):
         if isinstance(left, mp.matrix) or isinstance(right, mp.matrix):
@@ -226,7 +251,7 @@ def _probe(left, right, domain, seed, count, violates, search=False, plain=True)
             result.agreed += 1
             result.digits = min(result.digits, digits)
             result.shapes.append(_sizes(point, domain))
-        if search and _shape(a) == ():
+        if search and _shape(a) == _shape(b) == ():
             slack.append(((b - a) / (abs(a) + abs(b) + mp.mpf("1e-30")), index))
     if bad is None and search and not sides.coarse:
         for _, index in sorted(slack, key=lambda pair: pair[0])[:3]:
@@ -277,7 +302,7 @@ def _descend(sides, start, domain, violates):
                         false, _, a, b = violates(sides, trial)
                         if false:
                             return trial, a, b
-                except NoValue:
+                except (NoValue, OneSided):
                     continue
         step /= 2
     return None
@@ -295,7 +320,7 @@ def _plainest(sides, bad, domain, violates, free):
             false, _, a, b = violates(sides, simple)
         except NoValue:
             continue
-        if false and (_shape(a) != () or abs(a - b) > (abs(a) + abs(b)) / 1000):
+        if false and (_shape(a) != () or str in (type(a), type(b)) or abs(a - b) > (abs(a) + abs(b)) / 1000):
             point, left, right = simple, a, b
             break
     shown = {symbol: value for symbol, value in point.items() if symbol in free or not free}

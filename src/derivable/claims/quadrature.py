@@ -1,0 +1,221 @@
+"""Integrals and infinite sums of a function of one number: a value with an honest error, or the sight of a divergence.
+
+Extrapolation turns 1 + 2 + 4 + ... into -1, and a symmetric rule turns the mean of a Cauchy variable into 0. So the far
+end is looked at first: where ``|f(R)| R log R`` does not fall as R runs through 2^16, 2^32, ..., 2^512, nothing converges.
+"""
+
+from collections.abc import Callable
+
+from mpmath import mp
+
+REACH = (16, 32, 64, 128, 256, 512)  # exponents of two
+HUGE = 10**5  # binary digits before the point: what grows past this is followed no further
+STEADY = 0.97  # a quotient of neighbours above this does not fall
+LONGEST_SUM = 20_000
+
+
+class NoValue(Exception):
+    """The expression has no usable value at this point; the message says why."""
+
+
+class Diverges(NoValue):
+    """The integral or sum is seen to have no finite value."""
+
+
+Function = Callable[[object], object]
+
+
+def integrate(function: Function, a, b, kinks=(), peaks=(), waves=()):
+    """(value, error) of the integral of ``function`` from ``a`` to ``b``.
+
+    Args:
+        kinks: places where the function may jump, bend or blow up.
+        peaks: (centre, width) of bumps that a rule must not step over.
+        waves: (coefficient, power) of the phases ``coefficient * x**power`` of its oscillations.
+    """
+    if a > b:
+        value, error = integrate(function, b, a, kinks, peaks, waves)
+        return -value, error
+    ends = [a, *_distinct(place for place in kinks if a < place < b), b]
+    for left, right in zip(ends, ends[1:], strict=False):
+        width = right - left if mp.isfinite(right - left) else mp.one
+        if _diverges_at(function, left, width) or _diverges_at(function, right, -width):
+            raise Diverges("the integral diverges")
+    first, error = _quad(function, _points(ends, peaks, second=False))
+    second, _ = _quad(function, _points(ends, peaks, second=True))
+    disagreement = abs(first - second)
+    if max(disagreement, error) > abs(second) * mp.mpf("1e-9") and waves and not (mp.isfinite(a) and mp.isfinite(b)):
+        return _oscillating(function, a, b, kinks, peaks, *waves[0])
+    rounding = abs(first) * mp.mpf(10) ** (3 - mp.dps)
+    # The rule's own estimate is a power of ten; it is believed where it is bad, and the two ways speak otherwise.
+    return second, disagreement + rounding + (error if error > abs(second) * mp.mpf("1e-6") else 0)
+
+
+def _distinct(places):
+    kept = []
+    for place in sorted(places):
+        if not kept or place - kept[-1] > abs(place) * mp.mpf(10) ** (-mp.dps // 2):
+            kept.append(place)
+    return kept
+
+
+def _quad(function, points):
+    value, error = mp.quad(function, points, error=True, maxdegree=7 if mp.dps > 20 else 6)
+    if not mp.isfinite(value):
+        raise NoValue("the quadrature gives no finite value")
+    return value, error
+
+
+def _points(ends, peaks, second):
+    """Where the rule is to be applied piece by piece; two ways that share only the ends."""
+    share, unit, shift = (mp.mpf(5) / 9, mp.mpf(23) / 8, mp.mpf(1) / 3) if second else (mp.mpf(3) / 8, mp.one, mp.zero)
+    centres = _distinct(centre + shift * width for centre, width in peaks if ends[0] < centre + shift * width < ends[-1])
+    if len(centres) > 4:
+        centres = [centres[0], centres[-1]]
+    if peaks:
+        unit = unit * max(width for _, width in peaks)
+    points = _distinct({place for place in (*ends, *centres) if mp.isfinite(place)})
+    inner = [low + share * (high - low) for low, high in zip(points, points[1:], strict=False)] if len(points) < 6 else []
+    if mp.isinf(ends[0]) and mp.isinf(ends[-1]) and not points:
+        points = [shift]
+    left = [ends[0], points[0] - 3 * unit] if mp.isinf(ends[0]) else []
+    right = [points[-1] + 3 * unit, ends[-1]] if mp.isinf(ends[-1]) else []
+    return [*left, *sorted([*points, *inner]), *right]
+
+
+def _diverges_at(function, end, width) -> bool:
+    """Whether the function is seen to be too large near ``end`` (from the side of ``width``) to be integrated."""
+    sizes, steady = [], False
+    with mp.extradps(160 if mp.isfinite(end) else 0):
+        for exponent in REACH:
+            far = mp.mpf(2) ** exponent
+            weight = exponent / far if mp.isfinite(end) else exponent * far
+            try:
+                values = [function(_place(end, width, far * factor)) for factor in (1, 1.3125, 1.75)]
+            except (NoValue, ZeroDivisionError, ValueError, OverflowError):
+                break
+            sizes.append(abs(values[0]) * weight)
+            if mp.isfinite(sizes[-1]) and sizes[-1] > 0 and mp.mag(sizes[-1]) > HUGE:
+                return _one_sided(values)
+            steady = _one_sided(values)
+            if sizes[-1] == 0 or (len(sizes) > 1 and sizes[-1] < sizes[-2] / 5):
+                return False
+    return steady and len(sizes) > 2 and all(sizes[i] >= sizes[i - 1] * STEADY for i in (-1, -2))
+
+
+def _place(end, width, far):
+    if mp.isfinite(end):
+        return end + width / far
+    return far if end > 0 else -far
+
+
+def _one_sided(values) -> bool:
+    """Same sign, and one after the other larger or smaller: no oscillation here."""
+    if any(mp.im(value) != 0 for value in values):
+        return False
+    steps = [later - earlier for earlier, later in zip(values, values[1:], strict=False)]
+    return len({mp.sign(value) for value in values}) == 1 and (all(s >= 0 for s in steps) or all(s <= 0 for s in steps))
+
+
+def _oscillating(function, a, b, kinks, peaks, coefficient, power):
+    """Half-waves as terms of an accelerated series, cut in two different ways."""
+    if mp.isinf(a) and mp.isinf(b):
+        left = _oscillating(function, a, mp.zero, kinks, peaks, coefficient, power)
+        right = _oscillating(function, mp.zero, b, kinks, peaks, coefficient, power)
+        return left[0] + right[0], left[1] + right[1]
+    if mp.isinf(a):
+        return _oscillating(lambda x: function(-x), -b, mp.inf, [-k for k in kinks], peaks, coefficient, power)
+
+    def zero(n):
+        return (n * mp.pi / coefficient) ** (mp.one / power)
+
+    heights = []
+    for exponent in (16, 32, 48):
+        n = mp.mpf(2) ** exponent
+        heights.append(max(abs(function(zero(n + mp.mpf(step) / 8))) for step in range(16)))
+    if heights[0] > 0 and heights[2] >= STEADY * heights[0]:
+        raise Diverges("the integral oscillates without settling")
+    start = max([a, mp.zero, *(kink for kink in kinks if kink > a)])
+    head, error = _quad(function, _points([a, start], peaks, second=False)) if start > a else (mp.zero, mp.zero)
+    first = mp.quadosc(function, [start, mp.inf], zeros=zero)
+    second = mp.quadosc(function, [start, mp.inf], zeros=lambda n: zero(n + mp.mpf(1) / 2))
+    return head + second, error + abs(first - second) + abs(second) * mp.mpf(10) ** (3 - mp.dps)
+
+
+def sign_changes(function: Function, a, b):
+    """Where a continuous function changes sign between ``a`` and ``b``, seen on a grid and closed in on by halving."""
+    grid = [_spread(a, b, mp.mpf(step) / 64) for step in range(1, 64)]
+    values = [mp.re(function(x)) for x in grid]
+    found = []
+    for low, high, at_low, at_high in zip(grid, grid[1:], values, values[1:], strict=False):
+        if at_low * at_high < 0:
+            for _ in range(mp.prec):
+                middle = (low + high) / 2
+                at_middle = mp.re(function(middle))
+                low, high = (middle, high) if at_middle * at_low > 0 else (low, middle)
+            found.append(low)
+        elif at_low == 0:
+            found.append(low)
+    return found
+
+
+def _spread(a, b, share):
+    """The point of (a, b) at that share of the way; infinite ranges are bent into finite ones."""
+    if mp.isfinite(a) and mp.isfinite(b):
+        return a + (b - a) * share
+    if mp.isfinite(a):
+        return a + share / (1 - share)
+    if mp.isfinite(b):
+        return b - (1 - share) / share
+    return (2 * share - 1) / (share * (1 - share))
+
+
+def infinite_sum(term: Function, start: int):
+    """(value, error) of term(start) + term(start + 1) + ...: plainly where it falls geometrically, accelerated otherwise."""
+    total, small = mp.zero, mp.mpf(10) ** (-mp.dps - 2)
+    terms = []
+    for k in range(start, start + 400):
+        value = term(k)
+        total += value
+        terms.append(abs(value))
+        if len(terms) > 12 and max(terms[-3:]) <= small * max(abs(total), max(terms[:8]) * small):
+            return total, mp.zero
+    if _sum_diverges(term):
+        raise Diverges("the sum diverges")
+    if terms[-1] > 0 and terms[-1] < terms[-100] * mp.mpf("1e-6"):
+        for k in range(start + 400, start + LONGEST_SUM):
+            value = term(k)
+            total += value
+            if abs(value) <= small * abs(total):
+                return total, mp.zero
+    first = mp.nsum(term, [start, mp.inf])
+    second = mp.fsum(term(k) for k in range(start, start + 20)) + mp.nsum(term, [start + 20, mp.inf])
+    error = abs(first - second)
+    if not mp.isfinite(first) or error > abs(first) * mp.mpf("1e-9"):
+        head = mp.fsum(term(k) for k in range(start, start + 40))
+        tail, error = mp.sumem(term, [start + 40, mp.inf], error=True)
+        first = second = head + tail
+    if not mp.isfinite(first) or error > abs(first) * mp.mpf("1e-3") + mp.mpf("1e-9"):
+        raise NoValue("the sum does not converge in sight")
+    return second, error + abs(first) * mp.mpf(10) ** (3 - mp.dps)
+
+
+def _sum_diverges(term) -> bool:
+    """Cauchy's condensation, twice; and terms of changing sign must tend to zero."""
+    sizes, heights, steady = [], [], False
+    with mp.extradps(160):
+        for exponent in REACH:
+            k = 2**exponent
+            try:
+                values = [term(k), term(k + 1), term(k + 2)]
+            except (NoValue, ZeroDivisionError, ValueError, OverflowError):
+                break
+            heights.append(max(abs(value) for value in values))
+            if mp.isfinite(heights[-1]) and heights[-1] > 0 and mp.mag(heights[-1]) > HUGE:
+                return True
+            sizes.append(abs(values[0]) * exponent * k)
+            steady = _one_sided(values)
+            if heights[-1] == 0 or (len(sizes) > 1 and heights[-1] * k < heights[-2] * 2 ** (exponent // 2) / 10**6):
+                return False
+    measure = sizes if steady else heights
+    return len(measure) > 2 and all(measure[i] >= measure[i - 1] * STEADY for i in (-1, -2))
