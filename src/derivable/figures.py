@@ -32,7 +32,7 @@ MIME = "application/vnd.derivable.figure+json"
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#BF6F9B", "#A87400", "#767676")
 GREY = "#767676"
 
-_DPI = 144
+_DPI = 120
 _SHORTEST_ALT = 40
 
 

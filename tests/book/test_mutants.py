@@ -25,7 +25,9 @@ def test_a_mistake_that_the_checker_accepts_lowers_the_score():
 
 def test_a_flipped_sign_and_a_lost_factor_are_counted_as_refused():
     record = {
-        "id": "square", "chapter": "none", "headline": True,
+        "id": "square",
+        "chapter": "none",
+        "headline": True,
         "domain": {"symbols": {"a": {"real": True, "domain": ["-oo", "oo"]}}, "where": []},
         "steps": [{"relation": "=", "lhs": "(a + 1)**2", "rhs": "a**2 + 2*a + 1", "limit": None, "order": None}],
     }
@@ -35,7 +37,9 @@ def test_a_flipped_sign_and_a_lost_factor_are_counted_as_refused():
 
 def test_a_mutant_that_is_still_true_is_not_counted_as_a_survivor():
     record = {
-        "id": "bound", "chapter": "none", "headline": True,
+        "id": "bound",
+        "chapter": "none",
+        "headline": True,
         "domain": {"symbols": {"a": {"positive": True, "domain": ["0", "oo"]}}, "where": []},
         "steps": [{"relation": "<=", "lhs": "a", "rhs": "2*a", "limit": None, "order": None}],
     }

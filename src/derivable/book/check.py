@@ -14,6 +14,7 @@ from jupytext.compare import NotebookDifference, compare_notebooks
 from derivable.book.chapters import Chapter, find_chapters, find_root
 from derivable.book.freshness import fingerprint, read_source
 from derivable.book.ledger import build_ledger
+from derivable.book.rules import RULES
 
 LARGEST = 300_000  # bytes of one notebook
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -84,9 +85,22 @@ def check_size(chapter: Chapter) -> Iterator[str]:
         yield f"has {size} bytes, more than the {LARGEST} of a chapter"
 
 
+def check_rules(chapter: Chapter) -> Iterator[str]:
+    """The rules of ``derivable.book.rules``."""
+    notebook = nbformat.read(chapter.notebook, as_version=4)
+    for rule in RULES:
+        yield from rule(notebook)
+
+
 def check_chapter(chapter: Chapter) -> Iterator[str]:
     """All problems of one executed chapter, each with the notebook's name."""
-    checks: tuple[Callable[[Chapter], Iterator[str]], ...] = (check_cells, check_pair, check_freshness, check_size)
+    checks: tuple[Callable[[Chapter], Iterator[str]], ...] = (
+        check_cells,
+        check_pair,
+        check_freshness,
+        check_size,
+        check_rules,
+    )
     for check in checks:
         yield from (f"{chapter.notebook.relative_to(chapter.root)}, {problem}" for problem in check(chapter))
 

@@ -9,7 +9,7 @@ import sympy
 
 from derivable.book.chapters import find_chapter, find_root
 from derivable.book.ledger import build_ledger
-from derivable.claims.domains import Domain, domain_from_record
+from derivable.claims.domains import domain_from_record
 from derivable.claims.formula import parse
 from derivable.claims.judge import LIMITS, check_side, probe_statement
 from derivable.claims.limits import probe_limit
@@ -59,24 +59,47 @@ def examine(record: dict, sample: int | None = None) -> dict:
             counts["made"] += 1
             counts[outcome] += 1
             if outcome == "survived":
-                survivors.append({"step": number, "mistake": name, "left": str(mutant.left), "relation": mutant.relation,
-                                  "right": str(mutant.right)})
+                survivors.append(
+                    {
+                        "step": number,
+                        "mistake": name,
+                        "left": str(mutant.left),
+                        "relation": mutant.relation,
+                        "right": str(mutant.right),
+                    }
+                )
         for name, form in rewrites(statement.right):
             if form == statement.right:
                 continue
             counts["rewrites"] += 1
             if probe_statement(statement.with_right(form), "rewrite", plain=False).counterexample:
                 counts["falsely_refused"] += 1
-                survivors.append({"step": number, "mistake": f"false refusal of: {name}", "left": str(statement.left),
-                                  "relation": statement.relation, "right": str(form)})
-    return {"chapter": record["chapter"], "claim": record["id"], "headline": record["headline"], **counts, "survivors": survivors}
+                survivors.append(
+                    {
+                        "step": number,
+                        "mistake": f"false refusal of: {name}",
+                        "left": str(statement.left),
+                        "relation": statement.relation,
+                        "right": str(form),
+                    }
+                )
+    return {
+        "chapter": record["chapter"],
+        "claim": record["id"],
+        "headline": record["headline"],
+        **counts,
+        "survivors": survivors,
+    }
 
 
 def _mutated(statement: Statement):
     for name, right in mutants(statement.right, statement.domain):
         yield name, statement.with_right(right)
     if statement.relation in FLIPPED:
-        yield "flipped inequality", Statement(statement.left, FLIPPED[statement.relation], statement.right, statement.domain)
+        yield (
+            "flipped inequality",
+            Statement(statement.left, FLIPPED[statement.relation], statement.right, statement.domain),
+        )
     for index, relation in enumerate(statement.domain.where):
         rest = statement.domain.where[:index] + statement.domain.where[index + 1 :]
         yield f"dropped hypothesis {relation}", statement.with_domain(statement.domain.but(where=rest))
@@ -100,7 +123,9 @@ def _still_true(original: Statement, mutant: Statement) -> bool:
     if mutant.right != original.right:
         if mutant.relation in LIMITS:
             relation, order = ("->", None) if mutant.relation == "->" else (mutant.relation, mutant.order)
-            return not probe_limit(mutant.right, original.right, relation, mutant.variable, mutant.point, order, domain, "again").counterexample
+            return not probe_limit(
+                mutant.right, original.right, relation, mutant.variable, mutant.point, order, domain, "again"
+            ).counterexample
         same = probe_equality(mutant.right, original.right, domain, "again", plain=False)
         if not same.counterexample:
             return bool(same.agreed)
@@ -121,7 +146,9 @@ def score(results: list[dict]) -> float:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("chapter", nargs="?", help="one chapter: topic or part/topic (default: all)")
     parser.add_argument("--json", action="store_true", help="print a list of objects for programs")
-    parser.add_argument("--sample", type=int, help="at most so many mutants a step, drawn with a fixed seed (default: all)")
+    parser.add_argument(
+        "--sample", type=int, help="at most so many mutants a step, drawn with a fixed seed (default: all)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -135,7 +162,12 @@ def run(options: argparse.Namespace) -> int:
         records = [record for record in records if record["chapter"] == topic]
     results = []
     for index, record in enumerate(records, start=1):
-        print(f"\r[{index}/{len(records)}] {record['chapter']}#{record['id']}".ljust(90), end="", file=sys.stderr, flush=True)
+        print(
+            f"\r[{index}/{len(records)}] {record['chapter']}#{record['id']}".ljust(90),
+            end="",
+            file=sys.stderr,
+            flush=True,
+        )
         results.append(examine(record, options.sample))
     print(file=sys.stderr)
     if options.json:
@@ -151,14 +183,23 @@ def run(options: argparse.Namespace) -> int:
 
 def report(results: list[dict]) -> None:
     """A line for each chapter, and every survivor."""
-    print(f"{'chapter':34} {'made':>6} {'refused':>8} {'survived':>9} {'equal':>6} {'score':>7} {'headline':>9}  rewrites refused")
+    print(
+        f"{'chapter':34} {'made':>6} {'refused':>8} {'survived':>9} {'equal':>6} {'score':>7} {'headline':>9}  rewrites refused"
+    )
     for chapter in dict.fromkeys(result["chapter"] for result in results):
         own = [result for result in results if result["chapter"] == chapter]
-        total = {key: sum(result[key] for result in own) for key in ("made", "refused", "survived", "equal", "rewrites", "falsely_refused")}
+        total = {
+            key: sum(result[key] for result in own)
+            for key in ("made", "refused", "survived", "equal", "rewrites", "falsely_refused")
+        }
         headline = score([result for result in own if result["headline"]])
-        print(f"{chapter:34} {total['made']:6} {total['refused']:8} {total['survived']:9} {total['equal']:6} {score(own):7.1%} {headline:9.1%}"
-              f"  {total['falsely_refused']} of {total['rewrites']}")
+        print(
+            f"{chapter:34} {total['made']:6} {total['refused']:8} {total['survived']:9} {total['equal']:6} {score(own):7.1%} {headline:9.1%}"
+            f"  {total['falsely_refused']} of {total['rewrites']}"
+        )
     for result in results:
         for survivor in result["survivors"]:
-            print(f"  {result['chapter']}#{result['claim']} step {survivor['step']}, {survivor['mistake']}: "
-                  f"{survivor['left']} {survivor['relation']} {survivor['right']}")
+            print(
+                f"  {result['chapter']}#{result['claim']} step {survivor['step']}, {survivor['mistake']}: "
+                f"{survivor['left']} {survivor['relation']} {survivor['right']}"
+            )

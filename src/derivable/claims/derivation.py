@@ -128,11 +128,13 @@ class Claim:
         reference=None,
         measured=None,
         notation=None,
+        chapter=None,
     ):
         self.id, self.title, self.domain, self.left = id, title, domain, left
         self.steps: tuple[Step, ...] = tuple(steps)
         self.headline, self.latex, self.kind = headline, latex, kind
         self.route_to, self.reference, self.measured = route_to, reference, measured
+        self.chapter: str | None = chapter  # "part/topic", for a claim that was recalled from another chapter
         self.notation: dict = {sympy.Symbol(name): sympy.sympify(meaning) for name, meaning in (notation or {}).items()}
 
     @property
@@ -173,9 +175,9 @@ class Claim:
         return Instance(self, tuple((self.domain[name], sympy.sympify(value)) for name, value in values.items()))
 
     def record(self) -> dict:
-        """The claim as data: what the ledger reads and what ``derivable check`` can check again."""
+        """The claim as data: what the ledger reads and what can be checked again. Fields that say nothing are left out."""
         lefts = [self.left] + [step.right for step in self.steps[:-1]]
-        return {
+        record = {
             "id": self.id,
             "title": self.title,
             "kind": self.kind,
@@ -186,26 +188,12 @@ class Claim:
             "reference": self.reference,
             "measured": self.measured,
             "domain": self.domain.record(),
-            "uses": [
-                claim.id if not getattr(claim, "chapter", None) else f"{claim.chapter}#{claim.id}"
-                for claim in self.used
-            ],
+            "uses": [f"{claim.chapter}#{claim.id}" if claim.chapter else claim.id for claim in self.used],
             "typeset_by_hand": self.typeset_by_hand,
             "sympy": sympy.__version__,
-            "steps": [
-                {
-                    "relation": step.relation,
-                    "lhs": str(left),
-                    "rhs": str(step.right),
-                    "limit": [str(step.variable), str(step.point)] if step.variable is not None else None,
-                    "order": str(step.order) if step.order is not None else None,
-                    "verdict": step.judgement.verdict,
-                    "evidence": step.judgement.evidence,
-                    "because": step.because,
-                }
-                for left, step in zip(lefts, self.steps)
-            ],
+            "steps": [_said(_step_record(left, step)) for left, step in zip(lefts, self.steps, strict=True)],
         }
+        return _said(record)
 
     def _repr_html_(self) -> str:
         return claim_html(self)
@@ -342,6 +330,23 @@ def _names(left, steps) -> set[str]:
     parts = [sympy.sympify(part) for part in (left, *extra)]
     symbols = {str(symbol) for part in parts for symbol in part.atoms(sympy.Symbol, sympy.MatrixSymbol)}
     return symbols | {str(function.func) for part in parts for function in part.atoms(sympy.core.function.AppliedUndef)}
+
+
+def _step_record(left, step: Step) -> dict:
+    return {
+        "relation": step.relation,
+        "lhs": str(left),
+        "rhs": str(step.right),
+        "limit": [str(step.variable), str(step.point)] if step.variable is not None else None,
+        "order": str(step.order) if step.order is not None else None,
+        "verdict": step.judgement.verdict,
+        "evidence": step.judgement.evidence,
+        "because": step.because,
+    }
+
+
+def _said(fields: dict) -> dict:
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def check_id(id):

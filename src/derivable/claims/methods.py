@@ -117,7 +117,7 @@ class Antiderivative:
         boundary = find_zero(rest.xreplace(shift) + ends[0] - ends[1], domain)
         if boundary is None:
             return None
-        return weakest([derivative[0], boundary[0]]), f"antiderivative {self.primitive} checked: {derivative[1]}"
+        return weakest([derivative[0], boundary[0]]), f"the antiderivative checks ({derivative[1]})"
 
     def _at(self, end, shift, side):
         primitive = self.primitive.xreplace({k: v for k, v in shift.items() if k != self.variable})

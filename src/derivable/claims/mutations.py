@@ -10,7 +10,15 @@ import sympy
 
 from .domains import Domain
 
-TWO_ARGUMENTS = (sympy.beta, sympy.binomial, sympy.polygamma, sympy.lowergamma, sympy.uppergamma, sympy.atan2, sympy.besseli)
+TWO_ARGUMENTS = (
+    sympy.beta,
+    sympy.binomial,
+    sympy.polygamma,
+    sympy.lowergamma,
+    sympy.uppergamma,
+    sympy.atan2,
+    sympy.besseli,
+)
 LOST = (sympy.log, sympy.exp, sympy.Abs)
 
 
@@ -95,7 +103,12 @@ def _at(node, domain):
             yield "reciprocal", node.base ** (-node.exp)
     if isinstance(node, LOST) and not node.args[0].is_number:
         yield f"lost {node.func.__name__}", node.args[0]
-    if isinstance(node, sympy.Function) and len(node.args) == 1 and isinstance(node.args[0], sympy.Expr) and not isinstance(node, sympy.core.function.AppliedUndef):
+    if (
+        isinstance(node, sympy.Function)
+        and len(node.args) == 1
+        and isinstance(node.args[0], sympy.Expr)
+        and not isinstance(node, sympy.core.function.AppliedUndef)
+    ):
         yield "argument one higher", node.func(node.args[0] + 1)
     if isinstance(node, TWO_ARGUMENTS):
         yield "swapped arguments", node.func(*reversed(node.args))
@@ -104,7 +117,11 @@ def _at(node, domain):
         yield "lower limit one higher", type(node)(node.function, (variable, low + 1, high))
         if high != sympy.oo:
             yield "upper limit one lower", type(node)(node.function, (variable, low, high - 1))
-    if isinstance(node, sympy.MatMul) and len(node.args) == 2 and all(getattr(part, "is_Matrix", False) for part in node.args):
+    if (
+        isinstance(node, sympy.MatMul)
+        and len(node.args) == 2
+        and all(getattr(part, "is_Matrix", False) for part in node.args)
+    ):
         try:
             yield "swapped order of a product", sympy.MatMul(node.args[1], node.args[0])
         except Exception:  # the shapes do not conform: such a slip cannot be written down
