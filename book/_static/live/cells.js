@@ -86,6 +86,7 @@ async function start(cell, work) {
   if (abandon) return;
   abandon = () => {};
   cell.stop.hidden = false;
+  say(cell, "Starting…");
   try {
     for (const above of cells.slice(0, cell.number).filter(above => !ran.has(above))) {
       const { failed } = await ask(cell, "run", above);
