@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env read test lint unit structure compare html page lab execute chapter bench clean
+.PHONY: help env read test lint unit structure compare html page lab execute chapter bench mutants clean
 
 VENV := .venv
 BIN := $(VENV)/bin/python
@@ -93,6 +93,10 @@ compare: $(READY) ## Run every notebook again; every stored output must come bac
 page: html ## Tests of the built pages in a browser
 	@echo "== Pages in a browser"
 	@$(if $(wildcard tests/page/test_*.py),$(BIN) -m pytest tests/page --quiet)
+
+mutants: $(READY) ## Make every mistake in every step; the scores go into the next build of the book
+	@mkdir -p _build
+	@$(BIN) -m derivable.cli mutants --json > _build/mutants.part && mv _build/mutants.part _build/mutants.json
 
 clean: ## Remove the environment and everything that was built
 	rm -rf $(VENV) _build node_modules .pytest_cache .ruff_cache .hypothesis src/*.egg-info
