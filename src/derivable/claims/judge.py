@@ -104,11 +104,12 @@ def probe_statement(statement: Statement, seed: str, plain: bool = True) -> Prob
     """Look for a counterexample; ``plain`` asks for one that a person can follow."""
     left, right, domain = statement.left, statement.right, statement.domain
     if statement.relation in LIMITS:
-        return probe_limit(left, right, statement.relation, statement.variable, statement.point, statement.order, domain, seed)
+        return probe_limit(statement, seed)
+    extra = {"breaks": statement.breaks, "tolerance": statement.tolerance}
     if statement.relation == "=":
-        return probe_equality(left, right, domain, seed, plain=plain)
+        return probe_equality(left, right, domain, seed, plain=plain, **extra)
     low, high = (left, right) if statement.relation == "<=" else (right, left)
-    probe = probe_order(low, high, domain, seed, plain=plain)
+    probe = probe_order(low, high, domain, seed, plain=plain, **extra)
     if probe.counterexample and statement.relation == ">=":
         counterexample = probe.counterexample
         counterexample["left"], counterexample["right"] = counterexample["right"], counterexample["left"]

@@ -4,34 +4,42 @@ import sympy
 from mpmath import mp
 
 from .budget import within_budget
-from .domains import Domain
 from .numeric import compile_number, evaluate
 from .probe import Probe, _free, _needs_quadrature, _text, side_texts
 from .quadrature import NoValue
+from .statement import Statement
 from .zero import LAST_CALLS, _quietly
 
 FAR = (2, 4, 8, 16)  # exponents of ten: steps that double the logarithm, so that a logarithmic decay halves
 NEAR = (1, 2, 3, 4)  # where quadrature or long sums do not reach further
+GENERIC = sympy.Rational(7919, 6007)  # no step lands on a power of ten, where a sine or a sign may vanish
 
 
-def probe_limit(left, right, relation: str, variable, point, order, domain: Domain, seed: str) -> Probe:
-    """Follow ``left`` and ``right`` as ``variable`` tends to ``point`` at generic values of the other variables.
+def probe_limit(statement: Statement, seed: str) -> Probe:
+    """Follow both sides as the variable tends to its point, at generic values of the other variables.
 
     Relations: ``->`` (the difference tends to 0), ``~`` (the quotient tends to 1), ``O`` (difference over ``order`` stays bounded).
     """
+    left, right, relation, variable = statement.left, statement.right, statement.relation, statement.variable
     result = Probe()
+    order = sympy.sympify(1 if statement.order is None else statement.order)
     try:
-        compiled = [compile_number(side) for side in (left, right, sympy.sympify(order if order is not None else 1))]
+        compiled = [compile_number(side) for side in (left, right, order)]
     except NoValue as problem:
         result.unusable.append(str(problem))
         return result
     coarse = _needs_quadrature(left) or _needs_quadrature(right)
     free = (_free(left) | _free(right)) - {variable}
-    for generic in domain.points(3 if free else 1, seed):
+    kind = statement.domain.kinds.get(str(variable))
+    for generic in statement.domain.points(5 if free else 1, seed):
         for exponents in (NEAR,) if coarse else (FAR, NEAR):
             try:
-                trace = [_step(compiled, generic, variable, point, exponent, coarse) for exponent in exponents]
-                verdict = _judge(trace, relation)
+                wheres = [_where(statement.point, exponent, kind) for exponent in exponents]
+                trace = [
+                    _step(compiled, generic | {variable: where}, exponent, coarse)
+                    for where, exponent in zip(wheres, exponents, strict=True)
+                ]
+                sizes, verdict = _judge([step[2:] for step in trace], relation, statement.tolerance)
                 break
             except NoValue as problem:
                 verdict, reason = None, str(problem)
@@ -39,75 +47,66 @@ def probe_limit(left, right, relation: str, variable, point, order, domain: Doma
             result.unusable.append(reason if not result.unusable else result.unusable[0])
         elif verdict:
             result.agreed += 1
-            result.shapes.append(", ".join(mp.nstr(size, 2) for _, _, _, size in trace))
+            result.shapes.append(", ".join(mp.nstr(size, 2) for size in sizes))
         else:
-            where, a, b, size = trace[-1]
             at = {str(symbol): _text(value) for symbol, value in generic.items() if symbol in free}
-            result.counterexample = {"at": at | {str(variable): _power_text(where)}} | side_texts(a, b)
+            shown = sympy.sympify(wheres[-1])
+            at[str(variable)] = str(shown) if shown.is_Integer and abs(shown) < 10**6 else str(shown.evalf(6))
+            result.counterexample = {"at": at} | side_texts(*trace[-1][:2])
             return result
     return result
 
 
-def _step(compiled, generic, variable, point, exponent, coarse):
-    ten = sympy.Integer(10)
-    if point == sympy.oo:
-        where = ten**exponent
-    elif point == -sympy.oo:
-        where = -(ten**exponent)
-    else:
-        where = point + ten**-exponent
+def _where(point, exponent, kind):
+    """A place on the way to ``point``: from above where it is finite, unless the domain lies below it."""
+    far = GENERIC * 10**exponent
+    if abs(point) == sympy.oo:
+        if kind is not None and kind.integer:
+            far = sympy.floor(far)  # of both parities
+        return far if point > 0 else -far
+    below = kind is not None and kind.high <= point
+    return point - 1 / far if below else point + 1 / far
+
+
+def _step(compiled, values, exponent, coarse):
     digits = 20 if coarse else 30 + 8 * exponent
-    (a, error_a), (b, error_b), (scale, _) = [evaluate(side, generic | {variable: where}, digits) for side in compiled]
+    (a, error_a), (b, error_b), (scale, _) = [evaluate(side, values, digits) for side in compiled]
     with mp.workdps(digits):
-        return where, a, b, (a - b, b, scale, error_a + error_b)
+        return a, b, a - b, b, scale, error_a + error_b
 
 
-def _judge(trace, relation):
-    """True: the statement looks right; False: it does not; ``NoValue``: the sequence does not say."""
+def _judge(trace, relation, tolerance):
+    """(sizes, whether the statement looks right); raises ``NoValue`` where the sequence does not say."""
     sizes = []
-    for _, a, b, (gap, right, scale, error) in trace:
+    for gap, right, scale, error in trace:
         if relation == "~":
             if right == 0:
                 raise NoValue("the right side vanishes on the way")
             size = abs(gap / right)
         else:
             size = abs(gap) / abs(scale)
+        if not mp.isfinite(gap):
+            raise NoValue("a side is infinite on the way")
         if error > abs(gap) / 10 and abs(gap) > mp.mpf("1e-6"):
             raise NoValue("quadrature is too coarse so far into the limit")
-        sizes.append(mp.mpf(0) if error > abs(gap) else size)
-    for index, size in enumerate(sizes):
-        trace[index] = (*trace[index][:3], size)
+        sizes.append(mp.zero if error > abs(gap) else size)
     before, middle, last = sizes[-3:]
-    doubling = trace[-1][0] == trace[-2][0] ** 2 or len(sizes) == len(FAR)
     if relation == "O":
         if (
             last <= middle * mp.mpf("1.2")
             and middle <= before * mp.mpf("1.5") + mp.mpf("1e-30")
             or last <= mp.mpf("1e-12")
         ):
-            return True
-        if last > mp.mpf("1.4") * middle:
-            return False
-        return last <= 2 * before
-    floor = mp.mpf(10) ** -25
-    if last <= floor:
-        return True
-    ratio = mp.mpf("0.62") if doubling else mp.mpf("0.9")
+            return sizes, True
+        return sizes, last <= mp.mpf("1.4") * middle and last <= 2 * before
+    if last <= mp.mpf(10) ** -25 or (tolerance is not None and last <= tolerance.p / mp.mpf(tolerance.q)):
+        return sizes, True
+    ratio = mp.mpf("0.62")
     if last <= ratio * middle and middle <= ratio * before and last < mp.mpf("0.3"):
-        return True
+        return sizes, True
     if last >= mp.mpf("0.97") * middle:
-        return False
+        return sizes, False
     raise NoValue("the sequence does not settle")
-
-
-def _power_text(where):
-    return (
-        str(where)
-        if abs(where) <= 10**4
-        else f"10^{len(str(abs(where))) - 1}"
-        if where.is_Integer
-        else str(where.evalf(3))
-    )
 
 
 def find_limit(left, right, relation: str, variable, point, order) -> tuple[str, str] | None:

@@ -89,36 +89,55 @@ def compare(sides: Sides, point: dict) -> tuple[str, int, object, object]:
         if _shape(left) != _shape(right):
             return "different", digits, left, right
         gap, scale, error = _norm(left - right), max(_norm(left), _norm(right)), error_l + error_r
-        trusted = digits if error == 0 else min(digits, int(mp.log10(max(scale, mp.mpf(10) ** -20) / error)) - 2)
-        if gap <= scale * mp.mpf(10) ** -digits or gap == 0:
-            return "equal", max(trusted, 0) if error else digits, left, right
-        if sides.coarse:
-            if trusted < ENOUGH_DIGITS and gap <= 100 * error:
+        if sides.tolerance is not None:
+            allowed = sides.tolerance.p * max(scale, mp.one) / sides.tolerance.q
+            if error > allowed:
                 raise NoValue(f"the quadrature or the sum leaves an error of {mp.nstr(error, 2)}")
-            if gap <= scale * mp.mpf(10) ** -ENOUGH_DIGITS and gap <= max(
-                1000 * error, scale * mp.mpf(10) ** -ENOUGH_DIGITS
-            ):
-                return "equal", max(min(trusted, int(-mp.log10(gap / scale))), 0), left, right
-            if gap > 1000 * error:
+            return "equal" if gap <= allowed else "different", ENOUGH_DIGITS, left, right
+        if gap <= scale * mp.mpf(10) ** -digits and error == 0:
+            return "equal", digits, left, right
+    return (_compare_coarse if sides.coarse else _compare_fine)(sides, point, (left, right, gap, scale, error))
+
+
+def _compare_coarse(sides, point, first):
+    """With quadrature: the gap against the error that is left; where the two are close, again with twice the digits."""
+    left, right, gap, scale, error = first
+    if gap > 1000 * error and gap > scale / 10**6:
+        return "different", sides.digits, left, right
+    agreed = _agreed_digits(gap, scale, error)
+    if gap <= 10 * error and agreed >= ENOUGH_DIGITS:
+        return "equal", min(agreed, sides.digits), left, right
+    (left, error_l), (right, error_r) = sides.at(point, 2 * sides.digits)
+    with mp.workdps(2 * sides.digits + 10):
+        before, gap, error = gap, _norm(left - right), error_l + error_r
+        agreed = _agreed_digits(gap, scale, error)
+        if gap > 1000 * error and abs(gap - before) <= before / 20:
+            return "different", sides.digits, left, right
+        if agreed >= ENOUGH_DIGITS and (gap <= 10 * error or gap <= before / 1000):
+            return "equal", min(agreed, sides.digits), left, right
+    raise NoValue(f"the quadrature or the sum leaves an error of {mp.nstr(error, 2)}")
+
+
+def _agreed_digits(gap, scale, error) -> int:
+    left_over = max(gap, error) / max(scale, mp.mpf(10) ** -ENOUGH_DIGITS)
+    return int(-mp.log10(left_over)) if left_over > 0 else mp.dps
+
+
+def _compare_fine(sides, point, first):
+    """Without quadrature a true difference keeps its value when the digits grow; rounding shrinks with them.
+
+    A gap below the digits carried may stand still and be rounding all the same: one side cancelled to 0, the other did not.
+    """
+    before, digits = first[2], sides.digits
+    for carried, finer in ((digits, 2 * digits + 20), (2 * digits + 20, 6 * digits)):
+        (left, _), (right, _) = sides.at(point, finer)
+        with mp.workdps(finer + 10):
+            gap = _norm(left - right)
+            if gap == 0 or gap <= before * mp.mpf(10) ** (-digits // 2):
+                return "equal", digits, left, right
+            if abs(gap - before) <= before / 100 and gap > mp.mpf(10) ** -carried:
                 return "different", digits, left, right
-            if scale < mp.mpf(10) ** -ENOUGH_DIGITS and gap <= 10 * error + mp.mpf(10) ** (-digits):
-                return "equal", ENOUGH_DIGITS, left, right
-            raise NoValue(f"the quadrature or the sum leaves an error of {mp.nstr(error, 2)}")
-    # Without quadrature a true difference keeps its value when the digits double; rounding shrinks with them.
-    (left2, _), (right2, _) = sides.at(point, 2 * digits + 20)
-    with mp.workdps(2 * digits + 30):
-        finer = _norm(left2 - right2)
-        if finer <= gap * mp.mpf(10) ** (-digits // 2) or finer == 0:
-            return "equal", digits, left2, right2
-        if abs(finer - gap) <= gap / 100:
-            return "different", digits, left2, right2
-    (left3, _), (right3, _) = sides.at(point, 6 * digits)
-    with mp.workdps(6 * digits):
-        finest = _norm(left3 - right3)
-        if finest <= finer * mp.mpf(10) ** (-digits // 2) or finest == 0:
-            return "equal", digits, left3, right3
-        if abs(finest - finer) <= finer / 100:
-            return "different", digits, left3, right3
+        before = gap
     raise NoValue("the difference does not settle as the digits grow")
 
 
@@ -175,14 +194,14 @@ def _number_text(value, digits: int) -> str:
     return mp.nstr(value, digits)
 
 
-def probe_equality(left, right, domain: Domain, seed: str, count: int | None = None, plain: bool = True) -> Probe:
+def probe_equality(left, right, domain: Domain, seed: str, count: int | None = None, **options) -> Probe:
     """Compare both sides at generic points; stop at the first counterexample and look for a plainer one."""
-    return _probe(left, right, domain, seed, count, _differs, plain=plain)
+    return _probe(left, right, domain, seed, count, _differs, **options)
 
 
-def probe_order(left, right, domain: Domain, seed: str, count: int | None = None, plain: bool = True) -> Probe:
+def probe_order(left, right, domain: Domain, seed: str, count: int | None = None, **options) -> Probe:
     """Look for a point with left > right: generic points, ends of the ranges, then downhill from the tightest points."""
-    return _probe(left, right, domain, seed, count, _exceeds, search=True, plain=plain)
+    return _probe(left, right, domain, seed, count, _exceeds, search=True, **options)
 
 
 def _differs(sides, point):
@@ -218,10 +237,10 @@ def _exceeds_in_value(sides, point):
     return outcome == "different", digits, left, right
 
 
-def _probe(left, right, domain, seed, count, violates, search=False, plain=True) -> Probe:
+def _probe(left, right, domain, seed, count, violates, search=False, plain=True, breaks=(), tolerance=None) -> Probe:
     result = Probe()
     try:
-        sides = Sides(left, right, domain)
+        sides = Sides(left, right, domain, breaks, tolerance)
     except NoValue as problem:
         result.unusable.append(str(problem))
         return result

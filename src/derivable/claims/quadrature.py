@@ -60,7 +60,7 @@ def _distinct(places):
 
 
 def _quad(function, points):
-    value, error = mp.quad(function, points, error=True, maxdegree=7 if mp.dps > 20 else 6)
+    value, error = mp.quad(function, points, error=True, maxdegree=6 if mp.dps <= 20 else 7 if mp.dps <= 30 else 9)
     if not mp.isfinite(value):
         raise NoValue("the quadrature gives no finite value")
     return value, error
