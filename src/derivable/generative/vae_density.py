@@ -142,14 +142,14 @@ def log_weights(x: Tensor, encode: Encoder, decode: Decoder, K: int, *, generato
     log_volume = deviations.log().sum(-1)
 
     rows = max(1, chunk_bytes // (batch * d * x.element_size()))
-    chunks = []
+    result = x.new_empty(K, batch)  # filled in place: a list of small results would break up the heap between chunks
     for start in range(0, K, rows):
         noise = torch.randn(min(rows, K - start), batch, k, generator=generator, dtype=x.dtype, device=x.device)
         z = mean + (torch.einsum("bij,nbj->nbi", scale, noise) if full else scale * noise)
         log_prior_over_encoder = (noise.square() - z.square()).sum(-1) / 2 + log_volume  # the 2 pi cancels
-        chunks.append(log_likelihood(x, *decode(z)) + log_prior_over_encoder)
-    result = torch.cat(chunks)
-    require_shape("log p(x|z) from decode", result, K, batch)
+        likelihood = log_likelihood(x, *decode(z))
+        require_shape("log p(x|z) from decode", likelihood, len(noise), batch)
+        result[start:start + len(noise)] = likelihood + log_prior_over_encoder
     require_floating("log p(x|z) from decode", result)
     return result
 
