@@ -15,7 +15,7 @@ from .features import find_features
 from .quadrature import LONGEST_SUM, NoValue, infinite_sum, integrate, sign_changes
 
 LIMIT_CALLS = 800_000  # of Python functions, for SymPy to find a limit inside an expression
-EVALUATIONS = 150_000  # of integrands and summands for one value of one side; a count, so that speed decides nothing
+EVALUATIONS = 300_000  # of integrands and summands for one value of one side; a count, so that speed decides nothing
 LARGEST_STEPS = 200  # jumps of a floor inside one integral
 LARGEST_EXPONENT = mp.mpf(10) ** 300
 
@@ -27,6 +27,7 @@ class Environment(dict):
         super().__init__({symbol: to_number(value) for symbol, value in values.items()})
         self.breaks = breaks  # compiled places where integrands are said to have kinks
         self.error = mp.zero
+        self.depth = 0  # of integrals inside integrals
         self.left = EVALUATIONS
 
     def spend(self):
@@ -138,6 +139,7 @@ FUNCTIONS = {
     "elliptic_k": mp.ellipk,
     "elliptic_e": mp.ellipe,
 }
+FOLLOWED_FAR = {"Abs", "sign", "re", "im", "conjugate", "log", "atan", "Heaviside", "tanh"}
 
 
 def compile_number(expression) -> Compiled:
@@ -151,7 +153,14 @@ def compile_number(expression) -> Compiled:
     name = type(expression).__name__
     if isinstance(expression, sympy.Function) and name in FUNCTIONS:
         function, arguments = FUNCTIONS[name], [compile_number(argument) for argument in expression.args]
-        return lambda env: function(*[argument(env) for argument in arguments])
+
+        def value(env):
+            values = [argument(env) for argument in arguments]
+            if name not in FOLLOWED_FAR and any(abs(x) > LARGEST_EXPONENT for x in values):
+                raise NoValue(f"an argument of {name} too large to follow")
+            return function(*values)
+
+        return value
     raise NoValue(f"no numerical value is known for {name}")
 
 
@@ -213,6 +222,8 @@ def _exp(expression):
     def value(env):
         x = argument(env)
         if abs(x) > LARGEST_EXPONENT:
+            if mp.re(x) < 0:
+                return mp.zero
             raise NoValue("an exponent too large to follow")
         return mp.exp(x)
 
@@ -303,7 +314,8 @@ def _integral(expression):
     if len(limit[-1]) != 3:
         raise NoValue("an integral without limits has no value")
     symbol, low, high = limit[-1]
-    integrand, low, high = compile_number(body), compile_number(low), compile_number(high)
+    hoisted, constants = _hoist(body, symbol)
+    integrand, low, high = compile_number(hoisted), compile_number(low), compile_number(high)
     features = find_features(body, symbol)
     kinks = [compile_number(kink) for kink in features.kinks]
     signs = [compile_number(sign) for sign in features.signs[:4]]
@@ -320,6 +332,8 @@ def _integral(expression):
         if a == b:
             return mp.zero
         saved, outer_error = env.get(symbol), env.error
+        for name, constant in constants:
+            env[name] = constant(env)
         env.error = mp.zero
 
         def with_value(function):
@@ -330,13 +344,17 @@ def _integral(expression):
 
             return at
 
+        env.depth += 1
         try:
             places = _places(env, a, b, kinks, [with_value(sign) for sign in signs], steps)
             bumps = [(mp.re(c), w) for c, w in _values(env, peaks) if is_real(c) and w > 0]
-            found, error = integrate(with_value(integrand), a, b, places, bumps, _values(env, waves))
+            found, error = integrate(
+                with_value(integrand), a, b, places, bumps, _values(env, waves), once=env.depth > 1
+            )
         except (ZeroDivisionError, ValueError, OverflowError) as problem:
             raise NoValue(f"the integrand fails: {problem}") from None
         finally:
+            env.depth -= 1
             if saved is None:
                 env.pop(symbol, None)
             else:
@@ -348,6 +366,26 @@ def _integral(expression):
         return found
 
     return value
+
+
+def _hoist(body, symbol):
+    """The body with its parts that do not depend on ``symbol`` named, and those parts: they are computed once, not a
+    thousand times."""
+    names = {}
+
+    def visit(part):
+        if not part.has(symbol):
+            return part if part.is_Symbol or part.is_Integer else names.setdefault(part, sympy.Dummy())
+        if isinstance(part, (sympy.Add, sympy.Mul)):
+            fixed = [argument for argument in part.args if not argument.has(symbol)]
+            moving = [visit(argument) for argument in part.args if argument.has(symbol)]
+            return part.func(visit(part.func(*fixed)), *moving) if fixed else part.func(*moving)
+        if isinstance(part, (sympy.Pow, sympy.exp)):
+            return part.func(*[visit(argument) for argument in part.args])
+        return part
+
+    hoisted = visit(body)
+    return hoisted, [(name, compile_number(part)) for part, name in names.items()]
 
 
 def _values(env, pairs):
