@@ -63,6 +63,9 @@ def _squares(expression, domain):
 def _coefficients(expression, domain):
     """A quotient of polynomials: after moving the lower ends to zero every coefficient is nonnegative."""
     numerator, denominator = sympy.together(expression).as_numer_denom()
+    entries = expression.free_symbols - set(domain.symbols.values())  # of matrices and sequences
+    if not all(entry.is_nonnegative for entry in entries):
+        return None
     shifted = {}
     for name, symbol in domain.symbols.items():
         kind = domain.kinds[name]
