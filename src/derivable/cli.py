@@ -4,8 +4,9 @@ import argparse
 import sys
 
 from derivable.book import ledger, mutants
+from derivable.claims import check, errata
 
-COMMANDS = {"ledger": ledger, "mutants": mutants}
+COMMANDS = {"ledger": ledger, "mutants": mutants, "check": check, "errata": errata}
 
 
 def main(arguments: list[str] | None = None) -> int:

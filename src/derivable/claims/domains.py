@@ -26,7 +26,8 @@ class Real:
         sign = {"positive": True} if self.low >= 0 else {"negative": True} if self.high <= 0 else {"real": True}
         return sympy.Symbol(name, **sign)
 
-    def sample(self, rng: random.Random, index: int):
+    def sample(self, rng: random.Random, index: int, share: float):
+        """A generic value; ``share`` says how far along a range with two ends it lies."""
         low, high = self.low, self.high
         if low == -oo and high == oo:
             size = self._size(rng, index)
@@ -35,7 +36,7 @@ class Real:
             return low + self._size(rng, index)
         if low == -oo:
             return high - self._size(rng, index)
-        return _rational(low + (high - low) * Rational(rng.randrange(1, HEIGHT), HEIGHT))
+        return _rational(low + (high - low) * Rational(1 + int(share * (HEIGHT - 1)), HEIGHT))
 
     @staticmethod
     def _size(rng, index):
@@ -102,12 +103,13 @@ class Integers:
         sign = {"positive": True} if self.low >= 1 else {"nonnegative": True} if self.low >= 0 else {}
         return sympy.Symbol(name, integer=True, **sign)
 
-    def sample(self, rng: random.Random, index: int):
+    def sample(self, rng: random.Random, index: int, share: float):
         if self.low == -oo:
             return sympy.Integer(rng.randrange(-9, 10)) if self.high == oo else self.high - rng.randrange(0, 12)
         if index < 3 and self.low + index <= self.high:
             return self.low + index
-        return self.low + rng.randrange(0, int(min(self.high - self.low, 11)) + 1)
+        reach = 11 if self.high == oo or index % 2 else 60
+        return self.low + int(share * (min(self.high - self.low, reach) + 1))
 
     def edges(self):
         return [sympy.Integer(end) for end in (self.low, self.high) if abs(end) < oo] + (
@@ -144,7 +146,7 @@ class Sequence:
         return sympy.IndexedBase(sympy.Symbol(name, **self.entries.symbol(name).assumptions0))
 
     def draw(self, rng, size: int) -> list:
-        values = [self.entries.sample(rng, 0) for _ in range(size)]
+        values = [self.entries.sample(rng, 0, rng.random()) for _ in range(size)]
         return values if self.total is None else [self.total * value / sum(values) for value in values]
 
     def latex(self) -> str:
@@ -364,8 +366,11 @@ class Domain:
         rng = random.Random(seed)
         compiled = self._compiled_hypotheses()
         found = 0
+        starts, steps = [rng.random() for _ in self.kinds], _even_steps(len(self.kinds))
         for index in range(200 * count):
-            point = self._point(rng, index)
+            # Each variable runs evenly through its range: few points, and no wide part of a range without one.
+            shares = [(start + index * step) % 1 for start, step in zip(starts, steps, strict=True)]
+            point = self._point(rng, index, shares)
             if self._satisfies(point, compiled):
                 found += 1
                 yield point
@@ -382,7 +387,7 @@ class Domain:
             for edge in kind.edges():
                 # Once with the smallest integers beside it, once with generic ones.
                 for others in (0, 3):
-                    point = self._point(rng, others, fixed={name: edge})
+                    point = self._point(rng, others, [rng.random() for _ in self.kinds], fixed={name: edge})
                     if self._satisfies(point, compiled):
                         yield point
 
@@ -405,9 +410,9 @@ class Domain:
                 if yielded == limit:
                     return
 
-    def _point(self, rng, index, fixed=None):
+    def _point(self, rng, index, shares, fixed=None):
         point = {}
-        for name, kind in self.kinds.items():
+        for (name, kind), share in zip(self.kinds.items(), shares, strict=True):
             symbol = self.symbols[name]
             if fixed and name in fixed:
                 point[symbol] = fixed[name]
@@ -419,7 +424,7 @@ class Domain:
             elif isinstance(kind, Smooth):
                 point[symbol] = kind.draw(rng)
             else:
-                point[symbol] = sympy.sympify(kind.sample(rng, index))
+                point[symbol] = sympy.sympify(kind.sample(rng, index, share))
         return point
 
     def _compiled_hypotheses(self):
@@ -468,6 +473,14 @@ class Domain:
             "symbols": {name: kind.record() for name, kind in self.kinds.items()},
             "where": [str(relation) for relation in self.where],
         }
+
+
+def _even_steps(count: int) -> list[float]:
+    """Steps whose multiples fill the unit cube evenly: powers of 1/g with g**(count + 1) = g + 1."""
+    g = 1.5
+    for _ in range(30):
+        g = (1 + g) ** (1 / (count + 1))
+    return [g ** -(power + 1) for power in range(count)]
 
 
 def _name_latex(symbol) -> str:

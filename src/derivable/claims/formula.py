@@ -10,7 +10,8 @@ import ast
 import sympy
 
 LONGEST = 20_000  # characters of one formula
-LARGEST_INTEGER = 100_000  # arguments of functions and exponents beyond this stay unevaluated
+LARGEST_INTEGER = 10_000  # arguments of functions beyond this stay unevaluated
+LARGEST_POWER = 100_000  # and so do powers with more binary digits than this
 
 _FUNCTIONS = """
     Abs sign re im conjugate floor ceiling exp log sin cos tan cot sec csc sinc asin acos atan acot atan2 sinh cosh tanh coth
@@ -128,6 +129,14 @@ def _tree(text: str) -> ast.expr:
         raise FormulaError(f"not a formula ({reason}): {text[:200]!r}") from None
 
 
+def _is_huge(base, exponent) -> bool:
+    """Whether a power is too large to be written out, whatever its base."""
+    if not getattr(exponent, "is_Rational", False):
+        return bool(getattr(exponent, "is_number", False) and getattr(base, "is_number", False) and exponent.is_Pow)
+    digits = max(base.p.bit_length(), base.q.bit_length()) if getattr(base, "is_Rational", False) else 64 if base.is_number else 1
+    return abs(exponent) * digits > LARGEST_POWER
+
+
 class _Reader:
     def __init__(self, symbols, bound):
         self.symbols, self.bound = symbols, bound
@@ -198,8 +207,7 @@ class _Reader:
             case ast.Div():
                 return left / right
             case ast.Pow():
-                huge = getattr(right, "is_Integer", False) and abs(right) > LARGEST_INTEGER
-                return sympy.Pow(left, right, evaluate=False) if huge else left**right
+                return sympy.Pow(left, right, evaluate=False) if _is_huge(left, right) else left**right
             case ast.Mod():
                 return sympy.Mod(left, right)
             case ast.FloorDiv():

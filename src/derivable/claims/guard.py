@@ -4,6 +4,7 @@ What decides a verdict is counted in calls (:mod:`.budget`), never in seconds. T
 one runaway in compiled code makes no calls. A statement that falls into it is undecided, and the strategy is named.
 """
 
+import math
 import multiprocessing
 import time
 from collections.abc import Iterable, Iterator
@@ -11,12 +12,13 @@ from collections.abc import Iterable, Iterator
 from .budget import listen
 from .statements import judge_statement
 
-SECONDS = 90  # far above what the budgets let any statement take
-MEMORY = 4 * 2**30  # bytes, where the system can limit them
+SECONDS = 45  # of processor time, far above what the budgets let any statement take
+PATIENCE = 8  # times as long on the wall, for a busy machine, or one that cannot limit processor time
+MEMORY = 4 * 2**30  # bytes
 
 
 def judge_all(statements: Iterable[dict], seconds: float = SECONDS) -> Iterator[dict]:
-    """The results of :func:`judge_statement`, in order; each within ``seconds`` of wall-clock time."""
+    """The results of :func:`judge_statement`, in order; each within ``seconds`` of processor time."""
     worker = None
     try:
         for statement in statements:
@@ -44,9 +46,9 @@ class _Worker:
     def ask(self, statement, seconds):
         """(result or ``None``, the last stage that the worker announced)."""
         stage = "reading the formulas"
-        end = time.monotonic() + seconds
+        end = time.monotonic() + PATIENCE * seconds
         try:
-            self.pipe.send(statement)
+            self.pipe.send((statement, seconds))
             while self.pipe.poll(max(0, end - time.monotonic())):
                 message = self.pipe.recv()
                 if isinstance(message, dict):
@@ -63,13 +65,13 @@ class _Worker:
 
 
 def _serve(pipe):
-    _limit_memory()
     listen(pipe.send)
     while True:
         try:
-            statement = pipe.recv()
+            statement, seconds = pipe.recv()
         except EOFError:
             return
+        _limit(seconds)
         try:
             pipe.send(judge_statement(statement))
         except Exception as error:  # a defect here, or memory or depth used up: this statement's answer, and no other's
@@ -77,9 +79,12 @@ def _serve(pipe):
             pipe.send({"id": statement["id"], "verdict": "undecided", "evidence": evidence, "counterexample": None})
 
 
-def _limit_memory():
+def _limit(seconds):
+    """Ask the system to end this process past ``seconds`` more of processor time, or when it takes too much memory."""
     try:
         import resource
     except ImportError:  # not on every system
         return
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + seconds), hard))
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import sympy
 
-from .budget import within_budget
+from .budget import announce, within_budget
 from .domains import Domain, Matrices, Sequence
 from .limits import find_limit, probe_limit
 from .methods import Probing, weakest
@@ -74,9 +74,11 @@ def judge(statement: Statement, method=None, rewritten=None) -> Judgement:
             {"at": {}, "left": f"shape {_shape(left)}", "right": f"shape {_shape(right)}"},
         )
     seed = hashlib.sha256(f"{left} {statement.relation} {right} {statement.domain}".encode()).hexdigest()
+    announce("comparing both sides at points")
     probe = probe_statement(replace(statement, left=left, right=right), seed)
     if probe.counterexample:
         return Judgement("refuted", "a counterexample was found", probe.counterexample)
+    announce("looking for a proof")
     start = left if rewritten is None else rewritten
     proof = None
     if method is not None:

@@ -11,6 +11,8 @@ from .statement import Statement
 from .zero import LAST_CALLS, _quietly
 
 FAR = (2, 4, 8, 16)  # exponents of ten: steps that double the logarithm, so that a logarithmic decay halves
+FARTHER = (16, 32, 64, 128)  # where the decay is slow: a constant that it may hide shows up further out
+SLOW = mp.mpf("1e-4")
 NEAR = (1, 2, 3, 4)  # where quadrature or long sums do not reach further
 GENERIC = sympy.Rational(7919, 6007)  # no step lands on a power of ten, where a sine or a sign may vanish
 
@@ -34,12 +36,9 @@ def probe_limit(statement: Statement, seed: str) -> Probe:
     for generic in statement.domain.points(5 if free else 1, seed):
         for exponents in (NEAR,) if coarse else (FAR, NEAR):
             try:
-                wheres = [_where(statement.point, exponent, kind) for exponent in exponents]
-                trace = [
-                    _step(compiled, generic | {variable: where}, exponent, coarse)
-                    for where, exponent in zip(wheres, exponents, strict=True)
-                ]
-                sizes, verdict = _judge([step[2:] for step in trace], relation, statement.tolerance)
+                sizes, verdict, where, sides = _follow(compiled, generic, statement, exponents, kind, coarse)
+                if verdict and exponents is FAR and sizes[-1] > SLOW:
+                    sizes, verdict, where, sides = _follow(compiled, generic, statement, FARTHER, kind, coarse)
                 break
             except NoValue as problem:
                 verdict, reason = None, str(problem)
@@ -50,11 +49,23 @@ def probe_limit(statement: Statement, seed: str) -> Probe:
             result.shapes.append(", ".join(mp.nstr(size, 2) for size in sizes))
         else:
             at = {str(symbol): _text(value) for symbol, value in generic.items() if symbol in free}
-            shown = sympy.sympify(wheres[-1])
-            at[str(variable)] = str(shown) if shown.is_Integer and abs(shown) < 10**6 else str(shown.evalf(6))
-            result.counterexample = {"at": at} | side_texts(*trace[-1][:2])
+            at[str(variable)] = str(where) if where.is_Integer and abs(where) < 10**6 else str(where.evalf(6))
+            result.counterexample = {"at": at} | side_texts(*sides)
             return result
     return result
+
+
+def _follow(compiled, generic, statement, exponents, kind, coarse):
+    """(sizes, whether it looks right, the last place, both sides there)."""
+    variable = statement.variable
+    places = [(_where(statement.point, exponent, kind), exponent) for exponent in exponents]
+    if kind is not None and kind.integer:  # neighbours too: what depends on the parity has no limit
+        last, exponent = places[-1]
+        places += [(last + step, exponent) for step in (1, 2, 3)]
+    trace = [_step(compiled, generic | {variable: where}, exponent, coarse) for where, exponent in places]
+    sizes, verdict = _judge([step[2:] for step in trace], statement.relation, statement.tolerance, len(exponents))
+    worst = max(range(len(exponents) - 1, len(places)), key=lambda index: sizes[index])
+    return sizes, verdict, places[worst][0], trace[worst][:2]
 
 
 def _where(point, exponent, kind):
@@ -75,7 +86,7 @@ def _step(compiled, values, exponent, coarse):
         return a, b, a - b, b, scale, error_a + error_b
 
 
-def _judge(trace, relation, tolerance):
+def _judge(trace, relation, tolerance, count):
     """(sizes, whether the statement looks right); raises ``NoValue`` where the sequence does not say."""
     sizes = []
     for gap, right, scale, error in trace:
@@ -90,7 +101,8 @@ def _judge(trace, relation, tolerance):
         if error > abs(gap) / 10 and abs(gap) > mp.mpf("1e-6"):
             raise NoValue("quadrature is too coarse so far into the limit")
         sizes.append(mp.zero if error > abs(gap) else size)
-    before, middle, last = sizes[-3:]
+    before, middle = sizes[count - 3 : count - 1]
+    last = max(sizes[count - 1 :])
     if relation == "O":
         if (
             last <= middle * mp.mpf("1.2")

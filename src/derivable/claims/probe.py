@@ -12,6 +12,9 @@ from .quadrature import Diverges, NoValue
 DIGITS = 30  # of agreement, for expressions without integrals and infinite sums
 COARSE_DIGITS = 15  # where quadrature or an infinite sum is involved
 MOST_COARSE = 20  # points with quadrature, however many are asked for
+NESTED_DIGITS = 11  # where an integral is inside another
+SMALLEST_STEP = sympy.Rational(1, 10**5)  # of a walk down the slope of a gap, relative to where it stands
+MOST_STEPS = 400
 ENOUGH_DIGITS = 9  # fewer than this and a point says nothing
 
 
@@ -38,7 +41,8 @@ class Sides:
         self.breaks, self.tolerance = [compile_number(place) for place in breaks], tolerance
         self.smooth = {symbol for symbol in domain.atoms() if isinstance(symbol, sympy.core.function.UndefinedFunction)}
         self.coarse = any(_needs_quadrature(side) for side in (left, right))
-        self.digits = COARSE_DIGITS if self.coarse else DIGITS
+        self.nested = any(_is_nested(side) for side in (left, right))
+        self.digits = NESTED_DIGITS if self.nested else COARSE_DIGITS if self.coarse else DIGITS
         self._compiled = None if self.smooth else (compile_number(left), compile_number(right))
 
     def at(self, point: dict, digits: int | None = None):
@@ -79,6 +83,11 @@ def _needs_quadrature(expression) -> bool:
         for part in expression.atoms(sympy.Sum, sympy.Product)
         for limits in part.limits
     )
+
+
+def _is_nested(expression) -> bool:
+    integrals = expression.atoms(sympy.Integral)
+    return any(len(i.limits) > 1 or i.function.has(sympy.Integral) for i in integrals)
 
 
 def compare(sides: Sides, point: dict) -> tuple[str, int, object, object]:
@@ -231,7 +240,7 @@ def _exceeds_in_value(sides, point):
         scale = max(abs(left), abs(right))
         if gap <= 0:
             return False, sides.digits, left, right
-        if gap > 1000 * error and gap > scale * mp.mpf(10) ** (-sides.digits + 3):
+        if gap > 1000 * error and gap > max(scale * 1000, 1) * mp.mpf(10) ** -sides.digits:
             return True, sides.digits, left, right
     outcome, digits, left, right = compare(sides, point)  # too close to tell: the careful comparison does
     return outcome == "different", digits, left, right
@@ -247,12 +256,11 @@ def _probe(left, right, domain, seed, count, violates, search=False, plain=True,
     result.digits = sides.digits
     free = _free(left) | _free(right)
     domain = domain.only({str(symbol) for symbol in free})
-    count = count or (1 if not free else (8 if search else 5) if sides.coarse else 40 if search else 12)
+    count = count or (1 if not free else (3 if sides.nested else 8 if search else 5) if sides.coarse else 40 if search else 12)
     points = list(domain.points(min(count, MOST_COARSE) if sides.coarse else count, seed))
     if not points:
         result.unusable.append("no point of the domain was found that satisfies the hypotheses")
-    if not sides.coarse or search:
-        points += list(domain.edge_points(seed))[: 10 if sides.coarse else 32]
+    points += list(domain.edge_points(seed))[: 32 if not sides.coarse else 10 if search else 2]
     slack = []
     bad = None
     for index, point in enumerate(points):
@@ -284,10 +292,12 @@ def _probe(left, right, domain, seed, count, violates, search=False, plain=True,
 
 def _descend(sides, start, domain, violates):
     """Walk one coordinate at a time towards smaller slack; return a violation if there is one."""
+    ends = [getattr(kind, name, None) for kind in domain.kinds.values() for name in ("length", "rows", "columns")]
+    sizes = {symbol for end in ends if end is not None for symbol in end.free_symbols}  # what has that size would not move along
     scalars = [
         (symbol, domain.kinds[name])
         for name, symbol in domain.symbols.items()
-        if isinstance(start.get(symbol), sympy.Rational)
+        if isinstance(start.get(symbol), sympy.Rational) and symbol not in sizes
     ]
     compiled = domain._compiled_hypotheses()
 
@@ -298,32 +308,33 @@ def _descend(sides, start, domain, violates):
         return (mp.re(b) - mp.re(a)) / (abs(a) + abs(b) + mp.mpf("1e-30"))
 
     point, best = dict(start), None
-    step = sympy.Rational(1, 3)
-    for _ in range(5):
+    step, tries = sympy.Rational(1, 3), 0
+    while step > SMALLEST_STEP and tries < MOST_STEPS:
+        moved_on = False
         for symbol, kind in scalars:
             for sign in (1, -1):
                 if kind.integer:
                     moved = point[symbol] + sign
                 else:
                     moved = point[symbol] + sign * step * (abs(point[symbol]) + sympy.Rational(1, 50))
-                    moved = sympy.Rational(round(moved * 10**6), 10**6)
+                    moved = sympy.Rational(round(moved * 10**9), 10**9)
                 if not (kind.low < moved < kind.high or (kind.integer and kind.low <= moved <= kind.high)):
                     continue
-                trial = point | {symbol: moved}
+                trial, tries = point | {symbol: moved}, tries + 1
                 if not domain._satisfies(trial, compiled):
                     continue
                 try:
                     best = slack(point) if best is None else best
                     value = slack(trial)
                     if value < best:
-                        point, best = trial, value
+                        point, best, moved_on = trial, value, True
                     if value < 0:
                         false, _, a, b = violates(sides, trial)
                         if false:
                             return trial, a, b
                 except (NoValue, OneSided):
                     continue
-        step /= 2
+        step = step if moved_on else step / 2
     return None
 
 

@@ -25,30 +25,54 @@ class Diverges(NoValue):
 Function = Callable[[object], object]
 
 
-def integrate(function: Function, a, b, kinks=(), peaks=(), waves=()):
+def integrate(function: Function, a, b, kinks=(), peaks=(), waves=(), once=False):
     """(value, error) of the integral of ``function`` from ``a`` to ``b``.
 
     Args:
         kinks: places where the function may jump, bend or blow up.
         peaks: (centre, width) of bumps that a rule must not step over.
         waves: (coefficient, power) of the phases ``coefficient * x**power`` of its oscillations.
+        once: whether the rule's own estimate is enough: inside another integral, which is looked at in two ways itself.
     """
     if a > b:
-        value, error = integrate(function, b, a, kinks, peaks, waves)
+        value, error = integrate(function, b, a, kinks, peaks, waves, once)
         return -value, error
     ends = [a, *_distinct(place for place in kinks if a < place < b), b]
+    first_way, second_way = [_one_piece(function, ends, peaks, second) for second in (False, True)]
+    if once:
+        return first_way()
     for left, right in zip(ends, ends[1:], strict=False):
         width = right - left if mp.isfinite(right - left) else mp.one
         if _diverges_at(function, left, width) or _diverges_at(function, right, -width):
             raise Diverges("the integral diverges")
-    first, error = _quad(function, _points(ends, peaks, second=False))
-    second, _ = _quad(function, _points(ends, peaks, second=True))
+    first, error = first_way()
+    second, _ = second_way()
     disagreement = abs(first - second)
     if max(disagreement, error) > abs(second) * mp.mpf("1e-9") and waves and not (mp.isfinite(a) and mp.isfinite(b)):
         return _oscillating(function, a, b, kinks, peaks, *waves[0])
     rounding = abs(first) * mp.mpf(10) ** (3 - mp.dps)
     # The rule's own estimate is a power of ten; it is believed where it is bad, and the two ways speak otherwise.
     return second, disagreement + rounding + (error if error > abs(second) * mp.mpf("1e-6") else 0)
+
+
+def _one_piece(function, ends, peaks, second):
+    """The rule to apply: over the whole line at once where one scale fits, piece by piece otherwise."""
+
+    def by_pieces():
+        return _quad(function, _points(ends, peaks, second))
+
+    def at_once():
+        value, error = _quad(lambda t: width * function(centre + width * t), [-mp.inf, mp.inf])
+        return (value, error) if error <= abs(value) * mp.mpf("1e-9") else by_pieces()
+
+    if len(ends) > 2 or mp.isfinite(ends[0]) or mp.isfinite(ends[-1]):
+        return by_pieces
+    centres, widths = [centre for centre, _ in peaks] or [mp.zero], [width for _, width in peaks] or [mp.one]
+    if max(widths) > 8 * min(widths) or max(centres) - min(centres) > 6 * max(widths):
+        return by_pieces
+    centre = (max(centres) + min(centres)) / 2 + (max(widths) / 3 if second else 0)
+    width = max(widths) * (mp.mpf(3) / 2 if second else 1)
+    return at_once
 
 
 def _distinct(places):
@@ -60,10 +84,19 @@ def _distinct(places):
 
 
 def _quad(function, points):
-    value, error = mp.quad(function, points, error=True, maxdegree=6 if mp.dps <= 20 else 7 if mp.dps <= 30 else 9)
-    if not mp.isfinite(value):
+    """(value, error): Gauss-Legendre where the function is smooth, tanh-sinh where it is not or the piece is infinite."""
+    total, error = mp.zero, mp.zero
+    for piece in zip(points, points[1:], strict=False):
+        value = rest = None
+        if mp.isfinite(piece[0]) and mp.isfinite(piece[1]):
+            value, rest = mp.quadgl(function, piece, error=True, maxdegree=5)
+        if value is None or not rest <= abs(value) * mp.mpf(10) ** (4 - mp.dps):
+            degree = 6 if mp.dps <= 20 else 7 if mp.dps <= 30 else 9
+            value, rest = mp.quadts(function, piece, error=True, maxdegree=degree)
+        total, error = total + value, error + rest
+    if not mp.isfinite(total):
         raise NoValue("the quadrature gives no finite value")
-    return value, error
+    return total, error
 
 
 def _points(ends, peaks, second):
@@ -132,7 +165,8 @@ def _oscillating(function, a, b, kinks, peaks, coefficient, power):
     heights = []
     for exponent in (16, 32, 48):
         n = mp.mpf(2) ** exponent
-        heights.append(max(abs(function(zero(n + mp.mpf(step) / 8))) for step in range(16)))
+        width = zero(n + 1) - zero(n)  # half-waves that grow narrow may keep their height
+        heights.append(width * max(abs(function(zero(n + mp.mpf(step) / 8))) for step in range(16)))
     if heights[0] > 0 and heights[2] >= STEADY * heights[0]:
         raise Diverges("the integral oscillates without settling")
     start = max([a, mp.zero, *(kink for kink in kinks if kink > a)])

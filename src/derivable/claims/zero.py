@@ -7,7 +7,7 @@ evidence of anything, and a symbolic yes is still looked at numerically by whoev
 import sympy
 from sympy import Rational, S
 
-from .budget import within_budget
+from .budget import announce, within_budget
 from .domains import Domain
 
 CALLS = 250_000  # of Python functions, for one strategy on one expression; about a quarter of a second
@@ -173,18 +173,17 @@ _UNEVALUATED = (
 )
 
 STRATEGIES = [
-    ("powers of a common base", lambda e: any(map(_has_symbolic_exponent, e.atoms(sympy.Pow))), split_powers, CALLS),
-    ("Pythagoras", _has(sympy.cos, sympy.cosh), _pythagoras, CALLS),
-    ("logarithms expanded", _has(sympy.log), _logarithms, CALLS),
-    ("exponentials for trigonometric functions", _has(*_TRIGONOMETRY), _trigonometric, CALLS),
-    ("gamma functions", _has(*_FACTORIALS), _gamma, CALLS),
-    ("exponentials and logarithms combined", _has(sympy.exp, sympy.log), _exp_log, CALLS),
-    ("powers combined", lambda e: e.has(sympy.Pow), _powers, CALLS),
+    ("powers of a common base", lambda e: any(map(_has_symbolic_exponent, e.atoms(sympy.Pow))), split_powers),
+    ("Pythagoras", _has(sympy.cos, sympy.cosh), _pythagoras),
+    ("logarithms expanded", _has(sympy.log), _logarithms),
+    ("exponentials for trigonometric functions", _has(*_TRIGONOMETRY), _trigonometric),
+    ("gamma functions", _has(*_FACTORIALS), _gamma),
+    ("exponentials and logarithms combined", _has(sympy.exp, sympy.log), _exp_log),
+    ("powers combined", lambda e: e.has(sympy.Pow), _powers),
     (
         "radicals",
         lambda e: any(p.exp.is_Rational and not p.exp.is_Integer for p in e.atoms(sympy.Pow)),
         lambda e: sympy.radsimp(sympy.sqrtdenest(e)),
-        CALLS,
     ),
     (
         "special functions expanded",
@@ -201,15 +200,12 @@ STRATEGIES = [
             sympy.erfc,
         ),
         _special,
-        CALLS,
     ),
     (
         "piecewise folded",
         _has(sympy.Piecewise, sympy.Max, sympy.Abs, sympy.sign),
         lambda e: sympy.piecewise_fold(e.rewrite(sympy.Piecewise)),
-        CALLS,
     ),
-    ("simplify", lambda e: True, sympy.simplify, LAST_CALLS),
 ]
 
 
@@ -297,12 +293,17 @@ def find_zero(expression, domain: Domain | None = None) -> tuple[str, str] | Non
         moved = within_budget(lambda: on_half_lines(forms[-1][1], domain.bounded()), CALLS)
         if moved is not None and moved != forms[-1][1]:
             forms.insert(0, ("bounded variables moved to half-lines, ", moved))
-    for prefix, form in reversed(forms):
-        if form.count_ops() > LARGEST:
-            continue
-        for name, applies, rewrite, calls in STRATEGIES:
-            if applies(form) and _proved(rewrite, form, calls):
-                return "symbolic", f"SymPy {sympy.__version__}: {prefix}{name}"
+    forms = [(prefix, form) for prefix, form in reversed(forms) if form.count_ops() <= LARGEST]
+    for prefix, form in forms:
+        for name, applies, rewrite in STRATEGIES:
+            if applies(form):
+                announce(prefix + name)
+                if _proved(rewrite, form, CALLS):
+                    return "symbolic", f"SymPy {sympy.__version__}: {prefix}{name}"
+    for prefix, form in forms[:1] + forms[1:][-1:]:  # the most and the least worked on; it is the slowest of all
+        announce(f"{prefix}simplify")
+        if _proved(sympy.simplify, form, LAST_CALLS):
+            return "symbolic", f"SymPy {sympy.__version__}: {prefix}simplify"
     return None
 
 
