@@ -172,12 +172,19 @@ class Substitution:
 
     def _transform(self, integral, start, stop):
         ((_, low, high),) = integral.limits
-        ends = [_value_at(self.formula, self.new, end, side) for end, side in ((start, "+"), (stop, "-"))]
+        ends = [self._end(end, side) for end, side in ((start, "+"), (stop, "-"))]
         sign = 1 if ends == [low, high] else -1 if ends == [high, low] else None
         if sign is None:
             return None
         body = integral.function.subs(self.old, self.formula) * sympy.diff(self.formula, self.new)
         return sympy.Integral(sign * body, (self.new, start, stop))
+
+    def _end(self, end, side):
+        """Where ``formula`` carries an end of the new range; it may be infinite."""
+        value = _value_at(self.formula, self.new, end, side)
+        if value is None:
+            value = within_budget(lambda: _quietly(lambda: sympy.limit(self.formula, self.new, end, side)), LAST_CALLS)
+        return value
 
 
 @dataclass(frozen=True)
