@@ -66,8 +66,11 @@ execute: $(READY) ## Re-run the changed chapters (CHAPTER=name for one, ALL=1 fo
 chapter: $(READY) ## Start a chapter: make chapter PART=training TOPIC=weight-decay TITLE="Weight decay"
 	@$(BIN) -m derivable.book.new "$$PART" "$$TOPIC" "$$TITLE"
 
-bench: $(READY) ## Time the shared code against its peers
-	@$(BIN) -m benchmarks
+bench: $(READY) ## Time the shared code against its peers (TOPIC=name for one); see benchmarks/requirements-peers.txt
+	@$(BIN) -m benchmarks $(TOPIC)
+
+timings: $(READY) $(ASSETS) ## Time the book itself: HTML, each chapter, all checks
+	@$(BIN) -m benchmarks.book
 
 # ---- Checking
 

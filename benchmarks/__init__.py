@@ -1,0 +1,1 @@
+"""The shared code of the chapters beside the libraries that people would use instead: ``python -m benchmarks``."""
