@@ -18,14 +18,14 @@ def require_integer(name: str, value: object, at_least: int) -> None:
         raise ValueError(f"{name} must be at least {at_least}, got {value}")
 
 
-def require_number(name: str, value: object, *, above: float | None = None, at_least: float | None = None,
-                   below: float | None = None, at_most: float | None = None) -> None:
+def require_number(name: str, value: object, *, above: Real | None = None, at_least: Real | None = None,
+                   below: Real | None = None, at_most: Real | None = None) -> None:
     """Demand a finite real number inside the bounds that are given."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a real number, got {value!r} of type {type(value).__name__}")
     bounds = [(above, "greater than", lambda bound: value > bound), (at_least, "at least", lambda bound: value >= bound),
               (below, "less than", lambda bound: value < bound), (at_most, "at most", lambda bound: value <= bound)]
-    stated = [f"{words} {bound:g}" for bound, words, _ in bounds if bound is not None]
+    stated = [f"{words} {float(bound):g}" for bound, words, _ in bounds if bound is not None]
     inside = all(holds(bound) for bound, _, holds in bounds if bound is not None)
     if not (inside and abs(value) != float("inf") and value == value):
         raise ValueError(f"{name} must be {' and '.join(stated) or 'finite'}, got {value}")
