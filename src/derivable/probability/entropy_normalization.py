@@ -15,9 +15,6 @@ from derivable.arguments import require_floating, require_integer, require_numbe
 
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 5e-6}  # nats; float32 rounds H itself by about 1e-6
 BLOCK_BYTES = 2**21  # rows solved together on a CPU: their temporaries stay in cache
-BLOCK_BYTES = 2**21  # rows solved together on a CPU: their temporaries stay in cache
-BLOCK_BYTES = 2**21  # rows solved together on a CPU: their temporaries stay in cache
-BLOCK_BYTES = 2**21  # rows solved together on a CPU: their temporaries stay in cache
 
 
 class EntropyNormalized(NamedTuple):
@@ -132,6 +129,7 @@ def _solve(centred: Tensor, target: Tensor, tol: float, max_iter: int) -> tuple[
     lo, hi, t = _bracket(centred, target, tol)
     exponent, log_sum, residual = torch.empty_like(t), torch.empty_like(t), torch.empty_like(t)
     iterations = torch.empty_like(t, dtype=torch.int64)
+    missed = torch.full_like(t, math.inf)  # by the step before
     scores, rows = centred, torch.arange(len(t), device=t.device)  # of the rows that are still open
     for iteration in range(1, max_iter + 1):
         z = (scores * t.unsqueeze(-1)).clamp_(min=-80)  # exp(-80) = 2e-35 adds nothing; no 0 * inf, no subnormals
@@ -150,10 +148,12 @@ def _solve(centred: Tensor, target: Tensor, tol: float, max_iter: int) -> tuple[
             return exponent, iterations, residual
         lo, hi = torch.where(error > 0, t, lo), torch.where(error < 0, t, hi)
         newton = t * (error / variance).exp()  # dH/d(log t) = -Var(log p_t)
-        t = torch.where((lo < newton) & (newton < hi), newton, lo.sqrt() * hi.sqrt())
+        # Newton's steps may jump to and fro inside the bracket without end: bisect unless the last one came much nearer.
+        trusted = (lo < newton) & (newton < hi) & (error.abs() < missed / 2)
+        t, missed = torch.where(trusted, newton, lo.sqrt() * hi.sqrt()), error.abs()
         if len(open_) < len(rows):
             scores, rows, target = scores.index_select(0, open_), rows[open_], target[open_]
-            t, lo, hi = t[open_], lo[open_], hi[open_]
+            t, lo, hi, missed = t[open_], lo[open_], hi[open_], missed[open_]
     raise ValueError(f"max_iter = {max_iter} was too small for tol = {tol:g}: {len(rows)} rows remain, "
                      f"off by up to {error.abs().max():.3g} nats")
 
@@ -197,8 +197,8 @@ def entropy_normalize(logits: Tensor, target: Tensor | float, *, tol: float | No
     """The distribution softmax(t * logits), t > 0, that has the target entropy; every row has its own t.
 
     Of all q with that entropy it is the nearest to p = softmax(logits) in KL(q || p), and it keeps the order of p.
-    The root is found by Newton's method in log t; a step that leaves the bracket is replaced by bisection, and finished
-    rows leave the computation. Differentiable twice in ``logits`` and ``target`` by the implicit function theorem.
+    The root is found by Newton's method in log t; a step that leaves the bracket, or follows one that did not halve the
+    residual, is replaced by bisection, and finished rows leave the computation. Differentiable twice in ``logits`` and ``target`` by the implicit function theorem.
 
     Args:
         logits: shape (..., states), floating; log-probabilities will do, ``-inf`` masks a state. Half precision is
