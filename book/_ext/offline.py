@@ -24,7 +24,7 @@ def add_assets(app, config) -> None:
         print(f"The book is built without {what}.", file=sys.stderr)  # still a book: not an error with -W
     config.html_static_path.append(str(folder))
     config.html_css_files += [f"fonts/{font.name}" for font in sorted(folder.glob("fonts/*.css"))] + ["derivable.css"]
-    config.html_js_files += [(name, {"type": "module"}) for name in ("scroll.js", "figures-page.js")]
+    config.html_js_files += [(name, {"type": "module"}) for name in ("scroll.js", "cards.js", "figures-page.js")]
     if not missing:
         config.html_js_files.append(("live/cells.js", {"type": "module"}))
     config.mathjax_path = MATHJAX
