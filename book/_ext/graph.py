@@ -12,7 +12,7 @@ from derivable.book.mutants import score
 from ledger import paragraph
 
 NOT_PROVED = ("probed", "estimated", "matched", "cited")
-COLUMN, ROW, MARGIN = 250, 34, 16
+COLUMN, ROW, MARGIN, CHARACTER = 280, 34, 16, 7.2
 
 
 def name_of(claim: dict) -> str:
@@ -40,6 +40,10 @@ def falls_with(name: str, edges: dict[str, list[str]]) -> list[str]:
                 found.append(user)
                 waiting.append(user)
     return found
+
+
+def shortened(text: str) -> str:
+    return text if len(text) <= 30 else text[:29] + "…"
 
 
 class Directive(SphinxDirective):
@@ -92,6 +96,7 @@ class ClaimGraph(Directive):
             for column, rows in columns.items()
             for row, name in enumerate(rows)
         }
+        labels = {name: shortened(claim["id"]) for name, claim in names.items()}
         width, height = COLUMN * len(columns) + MARGIN, ROW * max(map(len, columns.values())) + 2 * MARGIN
         parts = []
         for name in names:
@@ -99,13 +104,14 @@ class ClaimGraph(Directive):
             for used in edges[name]:
                 if used in place:
                     u, v = place[used]
-                    parts.append(f'<path d="M{u + 6} {v}C{u + 120} {v} {x - 120} {y} {x - 6} {y}"/>')
+                    u += 14 + CHARACTER * len(labels[used])
+                    middle = (u + x) / 2
+                    parts.append(f'<path d="M{u:.0f} {v}C{middle:.0f} {v} {middle:.0f} {y} {x - 6} {y}"/>')
         for name, claim in names.items():
             x, y = place[name]
-            text = claim["id"] if len(claim["id"]) <= 30 else claim["id"][:29] + "…"
             weight = " font-weight='600'" if claim["headline"] else ""
             parts.append(f'<circle class="verdict-{claim["verdict"]}" cx="{x}" cy="{y}" r="5"/>')
-            parts.append(f'<text x="{x + 9}" y="{y + 4}"{weight}>{text}</text>')
+            parts.append(f'<text x="{x + 9}" y="{y + 4}"{weight}>{labels[name]}</text>')
         label = f"Graph of {len(names)} claims: lines lead from a claim to its users; the ledger has them in words"
         size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
         return f'<svg {size} role="img" aria-label="{label}">{"".join(parts)}</svg>'

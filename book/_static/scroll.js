@@ -1,7 +1,7 @@
 // What scrolls sideways can be reached with the keyboard: it becomes a stop for Tab while it is too wide for its box.
 
 const BOXES = `div.math, span.math, .claim-domain, .claim-lhs, .claim-rhs, table.ledger td p,
-  .pst-scrollable-table-container, .cell_input pre, .cell_output pre, .cell_output > .output, .live-result`;
+  .pst-scrollable-table-container, .bd-article pre, .cell_output > .output, .live-result`;
 
 const observer = new ResizeObserver(entries => entries.forEach(({ target }) => update(target)));
 
