@@ -148,7 +148,7 @@ def test_law_nearest_in_kl_among_all_with_that_entropy(seed, share):
 
 
 def test_newton_steps_that_jump_to_and_fro_inside_the_bracket_are_stopped():
-    logits = 25 * torch.rand(400, 256, generator=generator(22), dtype=F64)  # row 159: a two-cycle of plain Newton in log t
+    logits = 25 * torch.rand(400, 256, generator=generator(22), dtype=F64)  # row 159: a two-cycle of Newton
     found = entropy_normalize(logits[159:160], 0.22)
     assert found.residual.abs().max() < 1e-10 and found.iterations.max() < 30
 

@@ -148,7 +148,7 @@ def _solve(centred: Tensor, target: Tensor, tol: float, max_iter: int) -> tuple[
             return exponent, iterations, residual
         lo, hi = torch.where(error > 0, t, lo), torch.where(error < 0, t, hi)
         newton = t * (error / variance).exp()  # dH/d(log t) = -Var(log p_t)
-        # Newton's steps may jump to and fro inside the bracket without end: bisect unless the last one came much nearer.
+        # Newton's steps may jump to and fro inside the bracket for ever: bisect unless the last one came much nearer.
         trusted = (lo < newton) & (newton < hi) & (error.abs() < missed / 2)
         t, missed = torch.where(trusted, newton, lo.sqrt() * hi.sqrt()), error.abs()
         if len(open_) < len(rows):
@@ -198,7 +198,8 @@ def entropy_normalize(logits: Tensor, target: Tensor | float, *, tol: float | No
 
     Of all q with that entropy it is the nearest to p = softmax(logits) in KL(q || p), and it keeps the order of p.
     The root is found by Newton's method in log t; a step that leaves the bracket, or follows one that did not halve the
-    residual, is replaced by bisection, and finished rows leave the computation. Differentiable twice in ``logits`` and ``target`` by the implicit function theorem.
+    residual, is replaced by bisection, and finished rows leave the computation. Differentiable twice in ``logits`` and
+    ``target`` by the implicit function theorem.
 
     Args:
         logits: shape (..., states), floating; log-probabilities will do, ``-inf`` masks a state. Half precision is
