@@ -54,12 +54,13 @@ def check_side(name: str, side, domain: Domain):
     return side
 
 
-def judge(statement: Statement, method=None, rewritten=None) -> Judgement:
+def judge(statement: Statement, method=None, rewritten=None, *, thorough: bool = True) -> Judgement:
     """The verdict on ``statement``.
 
     Args:
         method: a proof handed in by the author (see ``methods``); it is checked, and where it fails that is said.
         rewritten: the left side after using earlier claims, equal to ``statement.left`` by them; proofs start from it.
+        thorough: whether to look for a proof with the slow strategies where the points agree already.
     """
     left, right = (
         check_side(name, side, statement.domain)
@@ -80,6 +81,8 @@ def judge(statement: Statement, method=None, rewritten=None) -> Judgement:
         return Judgement("refuted", "a counterexample was found", probe.counterexample)
     announce("looking for a proof")
     start = left if rewritten is None else rewritten
+    needed = min(ENOUGH_POINTS, max(1, len(left.free_symbols | right.free_symbols)))
+    probed = probe.agreed >= needed and probe.digits >= ENOUGH_DIGITS
     proof = None
     if method is not None:
         proof = within_budget(lambda: method.prove(start, right, statement.relation, statement.domain), 40 * CALLS)
@@ -90,13 +93,10 @@ def judge(statement: Statement, method=None, rewritten=None) -> Judgement:
                 + (f"; {probe.agreed} points agree" if probe.agreed else ""),
             )
     else:
-        proof = _prove(statement, start, right)
+        proof = _prove(statement, start, right, thorough or not probed)
     if proof:
         return Judgement(*proof)
-    if (
-        probe.agreed >= min(ENOUGH_POINTS, max(1, len(left.free_symbols | right.free_symbols)))
-        and probe.digits >= ENOUGH_DIGITS
-    ):
+    if probed:
         return Judgement("probed", _points_text(probe, statement))
     why = f": {probe.unusable[0]}" if probe.unusable else ""
     return Judgement("undecided", f"no strategy reached a proof and only {probe.agreed} points could be compared{why}")
@@ -128,16 +128,16 @@ def _points_text(probe, statement):
     return f"holds at {probe.agreed} generic points, at the ends of the ranges and down the slope of the gap{shown}"
 
 
-def _prove(statement, left, right):
+def _prove(statement, left, right, thorough):
     if statement.relation in LIMITS:
         return find_limit(left, right, statement.relation, statement.variable, statement.point, statement.order)
     domain = statement.domain
     if any(isinstance(kind, (Matrices, Sequence)) for kind in domain.kinds.values()):
         return _prove_for_sizes(statement, left, right)
     if isinstance(left, sympy.MatrixBase) or isinstance(right, sympy.MatrixBase):
-        return _prove_entries(left - right, domain)
+        return _prove_entries(left - right, domain, thorough)
     if statement.relation == "=":
-        return find_zero(left - right, domain)
+        return find_zero(left - right, domain, thorough)
     gap = right - left if statement.relation == "<=" else left - right
     found = find_nonnegative(gap, domain)
     if found is None and gap.has(sympy.Integral, sympy.Sum, sympy.Derivative):
@@ -146,10 +146,12 @@ def _prove(statement, left, right):
     return found
 
 
-def _prove_entries(matrix, domain):
-    found = [find_zero(entry, domain) for entry in matrix]
-    if None in found:
-        return None
+def _prove_entries(matrix, domain, thorough):
+    found = []
+    for entry in matrix:
+        found.append(find_zero(entry, domain, thorough))
+        if found[-1] is None:
+            return None
     return weakest(verdict for verdict, _ in found), f"{matrix.rows}×{matrix.cols} entries, each " + found[0][1]
 
 

@@ -49,10 +49,18 @@ def probe_limit(statement: Statement, seed: str) -> Probe:
             result.shapes.append(", ".join(mp.nstr(size, 2) for size in sizes))
         else:
             at = {str(symbol): _text(value) for symbol, value in generic.items() if symbol in free}
-            at[str(variable)] = str(where) if where.is_Integer and abs(where) < 10**6 else str(where.evalf(6))
+            at[str(variable)] = _place_text(where, statement.point)
             result.counterexample = {"at": at} | side_texts(*sides)
             return result
     return result
+
+
+def _place_text(where, point):
+    if where.is_Integer and abs(where) < 10**6:
+        return str(where)
+    if point.is_finite and point != 0:
+        return f"{point} {'+' if where > point else '-'} {abs(where - point).evalf(6)}"
+    return str(where.evalf(6))
 
 
 def _follow(compiled, generic, statement, exponents, kind, coarse):

@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 import sympy
+from sympy.core.cache import clear_cache
 
 from .budget import within_budget
 from .domains import Domain, kind_from_record
@@ -171,6 +172,7 @@ def _field(field: str, text: str, read):
 
 def judge_statement(statement: dict) -> dict:
     """The verdict on one statement whose fields are checked: ``id``, ``verdict``, ``evidence``, ``counterexample``."""
+    clear_cache()  # a warm cache saves calls, and calls are what the budgets count
     try:
         judgement = _judge(statement)
     except ShapeMismatch as error:
@@ -192,7 +194,7 @@ def _judge(statement: dict) -> Judgement:
     readable = read_statement(statement)
     if readable.left == readable.right:
         return Judgement("decided", "both sides evaluate to the same expression")
-    return judge(readable)
+    return judge(readable, thorough=False)
 
 
 def accepted(result: dict) -> bool:
