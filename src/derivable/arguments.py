@@ -50,6 +50,6 @@ def require_floating(name: str, value: object) -> None:
 def require_shape(name: str, value: Tensor, *sizes: int | None) -> None:
     """Demand the shape ``sizes``; ``None`` stands for any size."""
     shape = tuple(value.shape)
-    if len(shape) != len(sizes) or any(want is not None and have != want for have, want in zip(shape, sizes)):
+    if len(shape) != len(sizes) or any(want is not None and have != want for have, want in zip(shape, sizes, strict=False)):
         wanted = "(" + ", ".join("any" if size is None else str(size) for size in sizes) + ")"
         raise ValueError(f"{name} must have shape {wanted}, got {shape}")

@@ -194,8 +194,8 @@ def report(results: list[dict]) -> None:
         }
         headline = score([result for result in own if result["headline"]])
         print(
-            f"{chapter:34} {total['made']:6} {total['refused']:8} {total['survived']:9} {total['equal']:6} {score(own):7.1%} {headline:9.1%}"
-            f"  {total['falsely_refused']} of {total['rewrites']}"
+            f"{chapter:34} {total['made']:6} {total['refused']:8} {total['survived']:9} {total['equal']:6} {score(own):7.1%}"
+            f" {headline:9.1%}  {total['falsely_refused']} of {total['rewrites']}"
         )
     for result in results:
         for survivor in result["survivors"]:

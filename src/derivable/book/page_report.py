@@ -2,10 +2,12 @@
 
 For each chapter with live cells: the compressed size of what the browser asks for before the reader does anything,
 apart from what all pages share and the browser keeps (style, fonts, mathematics), and the time from pressing Run to the
-typeset result, the first time and once more.
+typeset result, the first time and once more. Then the seconds that each live cell computes, where it takes long: after
+60 of them a cell is stopped.
 """
 
 import gzip
+import re
 import sys
 import threading
 import time
@@ -17,10 +19,11 @@ from derivable.book.serve import make_server
 SHARED = "/_static/"
 OF_A_CHAPTER = "/_static/figures/"
 PATIENCE = 120_000  # ms
+LONG = 5  # seconds
 
 
-def measure(browser, url: str) -> dict[str, float]:
-    """Sizes in kB (compressed) and times in seconds of one page, with nothing cached."""
+def measure(browser, url: str) -> tuple[dict[str, float], dict[str, str]]:
+    """Sizes in kB (compressed) and times in seconds of one page, with nothing cached; how each of its cells ended."""
     context = browser.new_context()
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
@@ -39,8 +42,22 @@ def measure(browser, url: str) -> dict[str, float]:
         cell.locator(".live-status").filter(has_text="Done").wait_for()
         times[name] = time.perf_counter() - begun
         cell.locator(".live-status").evaluate("status => { status.textContent = ''; }")
+    ends = {}
+    for number, cell in enumerate(page.locator(".cell.tag_live:not(.tag_exercise)").all(), 1):
+        cell.get_by_role("button", name="Run", exact=True).click()
+        status = cell.locator(".live-status").filter(has_text=re.compile(r"[^…]$"))
+        status.wait_for()
+        claims = cell.locator("[data-claim]")
+        name = claims.first.get_attribute("data-claim") if claims.count() else "no claim"
+        ends[f"{number} ({name})"] = status.inner_text()
     context.close()
-    return sizes | times
+    return sizes | times, ends
+
+
+def seconds(end: str) -> float:
+    """The time in "Done in 1.2 s."; endless for every other end."""
+    found = re.fullmatch(r"Done in ([\d.]+) s\.", end)
+    return float(found[1]) if found else float("inf")
 
 
 def main() -> None:
@@ -51,12 +68,15 @@ def main() -> None:
     print(f"{'chapter':<34}{'chapter kB':>12}{'shared kB':>12}{'first result s':>16}{'once more s':>13}")
     with chromium() as browser:
         for page in chapters:
-            cost = measure(browser, f"http://127.0.0.1:{server.server_port}/{page.relative_to(folder)}")
+            cost, ends = measure(browser, f"http://127.0.0.1:{server.server_port}/{page.relative_to(folder)}")
             print(
                 f"{page.stem:<34}{cost['chapter']:>12.0f}{cost['shared']:>12.0f}"
                 f"{cost['first result']:>16.1f}{cost['once more']:>13.2f}",
                 flush=True,
             )
+            for name, end in sorted(ends.items(), key=lambda item: -seconds(item[1])):
+                if seconds(end) > LONG:
+                    print(f"    cell {name}: {end}")
     server.shutdown()
 
 

@@ -17,7 +17,7 @@ DIGITS = 3  # significant digits from which a decimal in the text must come from
 
 
 def check_equations(notebook: NotebookNode) -> Iterator[str]:
-    """A display equation is a claim, rendered by a cell; one typed by hand says that it is a definition or a citation."""
+    """A display equation is rendered by a claim; one typed by hand says that it is a definition or a citation."""
     for number, cell in enumerate(notebook.cells, 1):
         if cell.cell_type != "markdown":
             continue
@@ -37,19 +37,13 @@ def check_comparisons(notebook: NotebookNode) -> Iterator[str]:
     """A comparison is asserted; one that is only shown cannot fail."""
     for number, tree in code_of(notebook):
         shown = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and called(node) == "print"]
-        if tree.body and isinstance(tree.body[-1], ast.Expr):
-            shown.append(tree.body[-1].value)
-        for node in shown:
-            parts = (
-                [node]
-                if not isinstance(node, ast.Call)
-                else [node, *node.args]
-                if called(node) != "print"
-                else node.args
-            )
-            for part in parts:
-                if isinstance(part, ast.Compare) or (isinstance(part, ast.Call) and called(part) in COMPARISONS):
-                    yield f"cell {number}: shows the comparison {ast.unparse(part)[:60]!r} instead of asserting it"
+        last = tree.body[-1].value if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+        parts = [argument for call in shown for argument in call.args]
+        if last is not None and last not in shown:
+            parts.append(last)
+        for part in parts:
+            if isinstance(part, ast.Compare) or (isinstance(part, ast.Call) and called(part) in COMPARISONS):
+                yield f"cell {number}: shows the comparison {ast.unparse(part)[:60]!r} instead of asserting it"
 
 
 def check_seeds(notebook: NotebookNode) -> Iterator[str]:

@@ -403,7 +403,7 @@ class Domain:
         yielded = 0
         for total in range(deepest + 1):
             for ranks in _compositions(total, [len(choice) for choice in choices]):
-                point = {symbol: choice[rank] for symbol, choice, rank in zip(self.symbols.values(), choices, ranks)}
+                point = {symbol: choice[rank] for symbol, choice, rank in zip(self.symbols.values(), choices, ranks, strict=False)}
                 if self._satisfies(point, compiled):
                     yield point
                 yielded += 1

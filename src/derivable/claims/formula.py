@@ -18,7 +18,8 @@ _FUNCTIONS = """
     sech csch asinh acosh atanh acoth factorial factorial2 binomial gamma loggamma beta RisingFactorial FallingFactorial digamma
     polygamma trigamma harmonic zeta erf erfc erfi erfinv besselj bessely besseli besselk lowergamma uppergamma betainc
     betainc_regularized expint Ei li Si Ci LambertW Heaviside KroneckerDelta legendre hermite chebyshevt chebyshevu jacobi gegenbauer
-    Mod arg laguerre assoc_laguerre assoc_legendre airyai airybi fresnels fresnelc catalan fibonacci bernoulli polylog dirichlet_eta elliptic_k elliptic_e sqrt cbrt root Max Min
+    Mod arg laguerre assoc_laguerre assoc_legendre airyai airybi fresnels fresnelc
+    catalan fibonacci bernoulli polylog dirichlet_eta elliptic_k elliptic_e sqrt cbrt root Max Min
 """.split()
 _CONSTRUCTORS = """
     Integral Sum Product Derivative Limit Piecewise Rational Integer hyper Trace Transpose Determinant Inverse Identity ZeroMatrix
@@ -134,7 +135,7 @@ def _is_huge(base, exponent) -> bool:
     if not getattr(exponent, "is_Rational", False):
         return bool(getattr(exponent, "is_number", False) and getattr(base, "is_number", False) and exponent.is_Pow)
     digits = max(base.p.bit_length(), base.q.bit_length()) if getattr(base, "is_Rational", False) else 64 if base.is_number else 1
-    return abs(exponent) * digits > LARGEST_POWER
+    return bool(abs(exponent) * digits > LARGEST_POWER)
 
 
 class _Reader:

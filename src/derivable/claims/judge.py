@@ -174,7 +174,7 @@ def _prove_for_sizes(statement, left, right):
             holds = all(find_nonnegative(sympy.expand(entry), domain) for entry in entries)
         if not holds:
             return None
-        shown.append(", ".join(f"{name} = {value}" for name, value in zip(sizes, point)) or "the given sizes")
+        shown.append(", ".join(f"{name} = {value}" for name, value in zip(sizes, point, strict=False)) or "the given sizes")
     if not shown:
         return None
     return "decided", ("sums of squares" if statement.relation != "=" else "symbolic entries") + ", for " + "; ".join(
@@ -185,13 +185,13 @@ def _prove_for_sizes(statement, left, right):
 def _small_sizes(domain, sizes):
     lows = [max(1, int(domain.kinds[name].low)) if domain.kinds[name].low > -sympy.oo else 1 for name in sizes]
     choices = [tuple(low + (index * 2 + shift) % 3 for index, low in enumerate(lows)) for shift in (1, 0, 2)]
-    return [c for c in dict.fromkeys(choices) if all(v <= domain.kinds[name].high for v, name in zip(c, sizes))]
+    return [c for c in dict.fromkeys(choices) if all(v <= domain.kinds[name].high for v, name in zip(c, sizes, strict=False))]
 
 
 def _explicit(expression, domain, sizes):
     """Replace matrices and sequences by ones with symbolic entries."""
     names = [name for name, kind in domain.kinds.items() if kind.integer]
-    numbers = {domain.symbols[name]: sympy.Integer(value) for name, value in zip(names, sizes)}
+    numbers = {domain.symbols[name]: sympy.Integer(value) for name, value in zip(names, sizes, strict=False)}
     matrices, entries = {}, {}
     for name, kind in domain.kinds.items():
         symbol = domain.symbols[name]

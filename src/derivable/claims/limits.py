@@ -22,7 +22,7 @@ def probe_limit(statement: Statement, seed: str) -> Probe:
 
     Relations: ``->`` (the difference tends to 0), ``~`` (the quotient tends to 1), ``O`` (difference over ``order`` stays bounded).
     """
-    left, right, relation, variable = statement.left, statement.right, statement.relation, statement.variable
+    left, right, _relation, variable = statement.left, statement.right, statement.relation, statement.variable
     result = Probe()
     order = sympy.sympify(1 if statement.order is None else statement.order)
     try:

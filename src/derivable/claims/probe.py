@@ -54,7 +54,7 @@ class Sides:
             numbers = {symbol: value for symbol, value in point.items() if symbol not in self.smooth}
         digits = digits or self.digits
         values = []
-        for name, side in zip(("left", "right"), compiled):
+        for name, side in zip(("left", "right"), compiled, strict=False):
             try:
                 values.append(evaluate(side, numbers, digits, self.breaks))
             except Diverges as problem:

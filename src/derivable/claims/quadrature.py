@@ -39,21 +39,66 @@ def integrate(function: Function, a, b, kinks=(), peaks=(), waves=(), once=False
         value, error = integrate(function, b, a, kinks, peaks, waves, once)
         return -value, error
     ends = [a, *_distinct(place for place in kinks if a < place < b), b]
-    first_way, second_way = [_one_piece(function, ends, peaks, second) for second in (False, True)]
     if once:
-        return first_way()
-    for left, right in zip(ends, ends[1:], strict=False):
+        return _one_piece(function, ends, peaks, second=False)()
+    pieces = list(zip(ends, ends[1:], strict=False))
+    tails = []
+    for index, (left, right) in enumerate(pieces):
         width = right - left if mp.isfinite(right - left) else mp.one
         if _diverges_at(function, left, width) or _diverges_at(function, right, -width):
             raise Diverges("the integral diverges")
-    first, error = first_way()
-    second, _ = second_way()
+        if not waves:
+            cuts = [_cut(function, end, side * width, ends) for end, side in ((left, 1), (right, -1))]
+            tails += [_tail(function, end, cut) for end, cut in zip((left, right), cuts, strict=True) if cut is not None]
+            pieces[index] = tuple(end if cut is None else cut for end, cut in zip((left, right), cuts, strict=True))
+    if tails:
+        ways = [_with_tails(function, pieces, tails, peaks, second) for second in (False, True)]
+    else:
+        ways = [_one_piece(function, ends, peaks, second)() for second in (False, True)]
+    (first, error), (second, _) = ways
     disagreement = abs(first - second)
     if max(disagreement, error) > abs(second) * mp.mpf("1e-9") and waves and not (mp.isfinite(a) and mp.isfinite(b)):
         return _oscillating(function, a, b, kinks, peaks, *waves[0])
     rounding = abs(first) * mp.mpf(10) ** (3 - mp.dps)
     # The rule's own estimate is a power of ten; it is believed where it is bad, and the two ways speak otherwise.
     return second, disagreement + rounding + (error if error > abs(second) * mp.mpf("1e-6") else 0)
+
+
+def _cut(function, end, width, ends):
+    """Where to cut off an end at which the function falls like a slow power; ``None`` where no cut is needed.
+
+    A rule stops about ``10**-digits`` before the end. What lies beyond is nothing, unless the power is slow.
+    """
+    far = mp.mpf(10) ** mp.dps
+    with mp.extradps(mp.dps if mp.isfinite(end) else 0):
+        left_over, usual = [
+            abs(function(_place(end, width, reach))) * (1 / reach if mp.isfinite(end) else reach) for reach in (far, 4)
+        ]
+    if not left_over > max(usual * mp.mpf("1e-14"), mp.mpf("1e-40")):
+        return None
+    if mp.isfinite(end):
+        return end + width / 3
+    largest = max([mp.one, *(abs(place) + 1 for place in ends if mp.isfinite(place))])
+    return largest if end > 0 else -largest
+
+
+def _tail(function, end, cut):
+    """The part between the cut and the end, in the logarithm of the distance: there a power is an exponential."""
+
+    def in_logarithm(t):
+        if mp.isfinite(end):
+            step = (cut - end) * mp.exp(-t)
+            return abs(step) * function(end + step)
+        step = cut * mp.exp(t)
+        return abs(step) * function(step)
+
+    return in_logarithm
+
+
+def _with_tails(function, pieces, tails, peaks, second):
+    parts = [_quad(function, _points(piece, peaks, second)) for piece in pieces]
+    parts += [_quad(tail, [0, 7, mp.inf] if second else [0, mp.inf]) for tail in tails]
+    return mp.fsum(value for value, _ in parts), mp.fsum(error for _, error in parts)
 
 
 def _one_piece(function, ends, peaks, second):
@@ -171,7 +216,11 @@ def _diverges_at(function, end, width) -> bool:
 def _never_falls(sizes) -> bool:
     if sizes and mp.mag(sizes[-1]) > HUGE:
         return True
-    return len(sizes) > 2 and all(sizes[index] >= sizes[index - 1] * STEADY for index in (-1, -2))
+    if len(sizes) < 3 or any(sizes[index] < sizes[index - 1] * STEADY for index in (-1, -2)):
+        return False
+    # R^(-1-a) with a tiny a > 0 converges: the logarithm of |f| R falls twice as far over each doubling of log R.
+    before, last = (mp.log(sizes[index] / sizes[index - 1] / 2) for index in (-2, -1))
+    return not (last < 0 and last < 1.5 * before - mp.mpf("0.01"))
 
 
 def _place(end, width, far):
