@@ -95,7 +95,7 @@ compare: $(READY) ## Run every notebook again; every stored output must come bac
 
 page: html ## Tests of the built pages in a browser
 	@echo "== Pages in a browser"
-	@$(if $(wildcard tests/page/test_*.py),$(BIN) -m pytest tests/page --quiet)
+	@$(if $(wildcard tests/page/test_*.py),$(BIN) -m pytest tests/page --quiet $(WORKERS))
 
 page-report: html ## What a chapter costs its reader: kB before anything is pressed, seconds to a live result
 	@$(BIN) -m derivable.book.page_report

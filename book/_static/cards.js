@@ -14,6 +14,9 @@ for (const link of document.querySelectorAll(LINKS)) {
   link.addEventListener("pointerleave", () => later(hide));
   link.addEventListener("focus", () => show(link));
   link.addEventListener("blur", hide);
+  // A formula alone is no name to those who listen; the anchor of its row is.
+  const alone = link.querySelector(".math")?.textContent === link.textContent;
+  if (alone && link.hash.startsWith("#symbol-")) link.ariaLabel = link.hash.slice(8).replaceAll("-", " ");
 }
 card.addEventListener("pointerenter", () => clearTimeout(timer));
 card.addEventListener("pointerleave", () => later(hide));

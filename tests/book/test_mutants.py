@@ -32,7 +32,8 @@ def test_a_flipped_sign_and_a_lost_factor_are_counted_as_refused():
         "chapter": "none",
         "headline": True,
         "domain": {"symbols": {"a": {"real": True, "domain": ["-oo", "oo"]}}, "where": []},
-        "steps": [{"relation": "=", "lhs": "(a + 1)**2", "rhs": "a**2 + 2*a + 1", "limit": None, "order": None}],
+        "left": "(a + 1)**2",
+        "steps": [{"relation": "=", "rhs": "a**2 + 2*a + 1", "limit": None, "order": None}],
     }
     result = examine(record)
     assert result["refused"] >= 8 and result["survived"] == 0 and result["rewrites"] > 0
@@ -44,7 +45,8 @@ def test_a_mutant_that_is_still_true_is_not_counted_as_a_survivor():
         "chapter": "none",
         "headline": True,
         "domain": {"symbols": {"a": {"positive": True, "domain": ["0", "oo"]}}, "where": []},
-        "steps": [{"relation": "<=", "lhs": "a", "rhs": "2*a", "limit": None, "order": None}],
+        "left": "a",
+        "steps": [{"relation": "<=", "rhs": "2*a", "limit": None, "order": None}],
     }
     result = examine(record)
     assert result["equal"] >= 1 and result["survived"] == 0

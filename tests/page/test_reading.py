@@ -1,12 +1,17 @@
 """What a reader does besides running cells: find, follow, darken, move a figure, print, read without JavaScript."""
 
+import json
+from collections import Counter
 from html.parser import HTMLParser
+from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlsplit
 
+import nbformat
 import pytest
-from conftest import BUILD, pages_with, paths, require
+from conftest import BUILD, ROOT, pages_with, paths, require
 
 MOVING = pages_with('class="moving"')
+CHAPTERS = pages_with('id="cite-this-chapter"')
 
 
 @pytest.mark.parametrize("path", MOVING)
@@ -59,6 +64,52 @@ def test_the_mode_button_darkens_the_page_and_the_next_page_remembers(visitor):
     dark = page.evaluate(background)
     assert dark != light
     assert visitor.visit("book/notation.html").evaluate(background) == dark
+
+
+def test_the_first_page_leads_to_every_chapter_and_counts_its_claims(visitor):
+    page = visitor.visit("book/index.html")
+    ledger = Counter(claim["chapter"] for claim in json.loads((BUILD / "book" / "ledger.json").read_text("utf-8")))
+    for path in CHAPTERS:
+        entry = page.locator("ul.chapters > li").filter(has=page.locator(f'a[href$="{path.removeprefix("book/")}"]'))
+        assert f"{ledger[Path(path).stem]} claims" in entry.inner_text()
+    assert page.locator("ul.chapters > li").count() == len(CHAPTERS)
+
+
+@pytest.mark.parametrize("path", CHAPTERS)
+def test_a_chapter_says_how_to_cite_it_and_where_its_outputs_come_from(visitor, path):
+    page = visitor.visit(path)
+    entry = page.locator("#cite-this-chapter pre").inner_text()
+    assert page.locator("#main-content h1").last.inner_text().removesuffix("#") in entry
+    assert path.replace(".html", ".ipynb") in entry
+    notebook = nbformat.read(ROOT / path.replace(".html", ".ipynb"), as_version=4)
+    sentence = page.locator(".provenance").inner_text()
+    assert all(digest[:8] in sentence for digest in notebook.metadata["derivable"].values())
+    assert "run on" in sentence
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "meaning"),
+    [("book/how-to-read.html", "#symbol-cosine", "its cosine"), *[(path, "#claim-", "") for path in CHAPTERS[:1]]],
+)
+def test_a_link_to_a_symbol_or_a_claim_shows_what_it_means(visitor, path, kind, meaning):
+    page = visitor.visit(path)
+    card = page.get_by_role("tooltip").and_(page.locator(".card-of-link"))
+    link = page.locator(f'.bd-article a[href*="{kind}"]').first
+    link.focus()
+    card.locator("mjx-container").first.wait_for()
+    assert meaning in card.inner_text()
+    assert link.get_attribute("aria-describedby") == card.get_attribute("id")
+    page.keyboard.press("Escape")
+    assert card.count() == 0
+    page.mouse.move(0, 0)
+    link.hover()
+    card.wait_for()
+    card.hover()
+    page.wait_for_timeout(600)
+    assert card.is_visible(), "the card must stay while the pointer is on it"
+    page.mouse.move(0, 0)
+    card.wait_for(state="detached")
+    assert visitor.errors == []
 
 
 class Links(HTMLParser):

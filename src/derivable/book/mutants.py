@@ -4,6 +4,7 @@ import argparse
 import json
 import random
 import sys
+from dataclasses import replace
 
 import sympy
 
@@ -26,14 +27,16 @@ def statements(record: dict) -> list[Statement]:
     """The steps of a claim's record as statements again."""
     domain = domain_from_record(record["domain"])
     found = []
+    left = parse(record["left"], domain.symbols, bound=True)
     for step in record["steps"]:
         read = dict(domain.symbols)
-        left, right = parse(step["lhs"], read, bound=True), parse(step["rhs"], read, bound=True)
+        right = parse(step["rhs"], read, bound=True)
         limit = step.get("limit") or (None, None)
         variable = read[limit[0]] if limit[0] else None
         point = parse(limit[1]) if limit[1] else None
         order = parse(step["order"], read) if step.get("order") else None
         found.append(Statement(left, step["relation"], right, domain, variable, point, order))
+        left = right
     return found
 
 
@@ -122,10 +125,7 @@ def _still_true(original: Statement, mutant: Statement) -> bool:
     domain = mutant.domain
     if mutant.right != original.right:
         if mutant.relation in LIMITS:
-            relation, order = ("->", None) if mutant.relation == "->" else (mutant.relation, mutant.order)
-            return not probe_limit(
-                mutant.right, original.right, relation, mutant.variable, mutant.point, order, domain, "again"
-            ).counterexample
+            return not probe_limit(replace(mutant, left=mutant.right, right=original.right), "again").counterexample
         same = probe_equality(mutant.right, original.right, domain, "again", plain=False)
         if not same.counterexample:
             return bool(same.agreed)

@@ -49,7 +49,8 @@ def measure(browser, url: str) -> tuple[dict[str, float], dict[str, str]]:
         status.wait_for()
         claims = cell.locator("[data-claim]")
         name = claims.first.get_attribute("data-claim") if claims.count() else "no claim"
-        ends[f"{number} ({name})"] = status.inner_text()
+        refusal = cell.locator(".live-failed").all_inner_texts()
+        ends[f"{number} ({name})"] = " ".join([status.inner_text(), *refusal])
     context.close()
     return sizes | times, ends
 

@@ -176,7 +176,6 @@ class Claim:
 
     def record(self) -> dict:
         """The claim as data: what the ledger reads and what can be checked again. Fields that say nothing are left out."""
-        lefts = [self.left] + [step.right for step in self.steps[:-1]]
         record = {
             "id": self.id,
             "title": self.title,
@@ -191,7 +190,8 @@ class Claim:
             "uses": [f"{claim.chapter}#{claim.id}" if claim.chapter else claim.id for claim in self.used],
             "typeset_by_hand": self.typeset_by_hand,
             "sympy": sympy.__version__,
-            "steps": [_said(_step_record(left, step)) for left, step in zip(lefts, self.steps, strict=True)],
+            "left": str(self.left),
+            "steps": [_said(_step_record(step)) for step in self.steps],
         }
         return _said(record)
 
@@ -332,10 +332,10 @@ def _names(left, steps) -> set[str]:
     return symbols | {str(function.func) for part in parts for function in part.atoms(sympy.core.function.AppliedUndef)}
 
 
-def _step_record(left, step: Step) -> dict:
+def _step_record(step: Step) -> dict:
+    """A step as data. It starts where the step before it ended, the first at the claim's ``left``."""
     return {
         "relation": step.relation,
-        "lhs": str(left),
         "rhs": str(step.right),
         "limit": [str(step.variable), str(step.point)] if step.variable is not None else None,
         "order": str(step.order) if step.order is not None else None,

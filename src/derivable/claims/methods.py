@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import sympy
 
 from .budget import within_budget
-from .domains import Domain
+from .domains import Domain, Integers
 from .sign import is_positive, squares_certificate
 from .zero import LAST_CALLS, _quietly, find_zero, merge_integrals, normal_form_is_zero
 
@@ -36,10 +36,10 @@ class Induction:
         return (*self.start, *([self.step] if self.step is not None else []))
 
     def prove(self, left, right, relation, domain: Domain):
-        if relation != "=":
+        kind = domain.kinds.get(str(self.variable))
+        if relation != "=" or not isinstance(kind, Integers) or kind.low == -sympy.oo:
             return None
-        n, found = self.variable, []
-        low = domain.kinds[str(n)].low
+        n, low, found = self.variable, kind.low, []
         for base in range(int(low), int(low) + self.stride):
             case = find_zero(use(left.subs(n, base), self.start) - right.subs(n, base), domain)
             if case is None:

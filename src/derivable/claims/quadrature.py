@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from mpmath import mp
 
+DISTANCE = 100  # digits to spare beside a singular end
 REACH = (16, 32, 64, 128, 256, 512)  # exponents of two
 HUGE = 10**5  # binary digits before the point: what grows past this is followed no further
 NEIGHBOURS = (1, 1.0625, 1.1875, 1.3125, 1.5, 1.75, 1.9375)  # exact in binary
@@ -49,14 +50,16 @@ def integrate(function: Function, a, b, kinks=(), peaks=(), waves=(), once=False
             raise Diverges("the integral diverges")
         if not waves:
             cuts = [_cut(function, end, side * width, ends) for end, side in ((left, 1), (right, -1))]
-            tails += [_tail(function, end, cut) for end, cut in zip((left, right), cuts, strict=True) if cut is not None]
+            tails += [
+                _tail(function, end, cut) for end, cut in zip((left, right), cuts, strict=True) if cut is not None
+            ]
             pieces[index] = tuple(end if cut is None else cut for end, cut in zip((left, right), cuts, strict=True))
     if tails:
         ways = [_with_tails(function, pieces, tails, peaks, second) for second in (False, True)]
     else:
         ways = [_one_piece(function, ends, peaks, second)() for second in (False, True)]
     (first, error), (second, _) = ways
-    disagreement = abs(first - second)
+    disagreement = abs(first - second) + mp.fsum(rest for _, rest in tails)
     if max(disagreement, error) > abs(second) * mp.mpf("1e-9") and waves and not (mp.isfinite(a) and mp.isfinite(b)):
         return _oscillating(function, a, b, kinks, peaks, *waves[0])
     rounding = abs(first) * mp.mpf(10) ** (3 - mp.dps)
@@ -83,21 +86,25 @@ def _cut(function, end, width, ends):
 
 
 def _tail(function, end, cut):
-    """The part between the cut and the end, in the logarithm of the distance: there a power is an exponential."""
+    """(the part between the cut and the end as a function on a half-line, what it leaves out).
+
+    In the logarithm of the distance a slow power is an exponential. Beside an end that is not zero, distances stop at
+    what the digits can tell from none.
+    """
+    spare = DISTANCE if mp.isfinite(end) and end != 0 else 0
 
     def in_logarithm(t):
-        if mp.isfinite(end):
-            step = (cut - end) * mp.exp(-t)
-            return abs(step) * function(end + step)
-        step = cut * mp.exp(t)
-        return abs(step) * function(step)
+        with mp.extradps(spare):
+            step = (cut - end) * mp.exp(-t) if mp.isfinite(end) else cut * mp.exp(t)
+            place = end + step if mp.isfinite(end) else step
+            return mp.zero if place == end else abs(step) * function(place)
 
-    return in_logarithm
+    return in_logarithm, abs(in_logarithm(mp.log(10) * DISTANCE)) if spare else mp.zero
 
 
 def _with_tails(function, pieces, tails, peaks, second):
     parts = [_quad(function, _points(piece, peaks, second)) for piece in pieces]
-    parts += [_quad(tail, [0, 7, mp.inf] if second else [0, mp.inf]) for tail in tails]
+    parts += [_quad(tail, [0, 7, mp.inf] if second else [0, mp.inf]) for tail, _ in tails]
     return mp.fsum(value for value, _ in parts), mp.fsum(error for _, error in parts)
 
 
@@ -175,13 +182,17 @@ def _quad(function, points):
 def _points(ends, peaks, second):
     """Where the rule is to be applied piece by piece; two ways that share only the ends."""
     share, unit, shift = (mp.mpf(5) / 9, mp.mpf(23) / 8, mp.mpf(1) / 3) if second else (mp.mpf(3) / 8, mp.one, mp.zero)
-    centres = _distinct(centre + shift * width for centre, width in peaks if ends[0] < centre + shift * width < ends[-1])
+    centres = _distinct(
+        centre + shift * width for centre, width in peaks if ends[0] < centre + shift * width < ends[-1]
+    )
     if len(centres) > 4:
         centres = [centres[0], centres[-1]]
     if peaks:
         unit = unit * max(width for _, width in peaks)
     points = _distinct({place for place in (*ends, *centres) if mp.isfinite(place)})
-    inner = [low + share * (high - low) for low, high in zip(points, points[1:], strict=False)] if len(points) < 6 else []
+    inner = (
+        [low + share * (high - low) for low, high in zip(points, points[1:], strict=False)] if len(points) < 6 else []
+    )
     if mp.isinf(ends[0]) and mp.isinf(ends[-1]) and not points:
         points = [shift]
     left = [ends[0], points[0] - 3 * unit] if mp.isinf(ends[0]) else []

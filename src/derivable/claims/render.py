@@ -3,6 +3,7 @@
 from html import escape
 
 import sympy
+from sympy.core.function import AppliedUndef
 from sympy.printing.latex import LatexPrinter
 from sympy.printing.precedence import PRECEDENCE
 
@@ -34,6 +35,14 @@ class _Printer(LatexPrinter):
             (denominator,) = denominators
             return rf"\frac{{{self._print(sympy.expand(denominator * expression))}}}{{{denominator}}}"
         return super()._print_Add(expression, order=order)
+
+    def _print_Function(self, expression, exp=None):
+        """An arbitrary function keeps its brackets: f(t), where a sine may stand without."""
+        if not isinstance(expression, AppliedUndef):
+            return super()._print_Function(expression, exp)
+        arguments = ", ".join(self._print(argument) for argument in expression.args)
+        power = "" if exp is None else f"^{{{exp}}}"
+        return rf"{self._hprint_Function(expression.func.__name__)}{power}{{\left({arguments}\right)}}"
 
     def _print_Mul(self, expression):
         large = [factor for factor in expression.args if isinstance(factor, LARGE)]
