@@ -1,40 +1,18 @@
 """The directive ``errata``: the score of the Errata Bench, and each published error with what the checker said of it.
 
-Judging takes about a minute, so the results are kept beside Sphinx's own cache, for exactly this engine and this data.
+Judging takes minutes, so the page shows what ``derivable errata --store`` kept; the tests judge again and compare.
 """
 
-import hashlib
 import json
 from pathlib import Path
 
-import sympy
 from docutils import nodes
 from sphinx.application import Sphinx
-from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from derivable.claims import errata
 
 COLUMNS = {"Error": 64, "Wrong form": 12, "Right form": 12, "Equal form": 12}
-
-
-def fingerprint() -> str:
-    """A digest of everything that a verdict depends on."""
-    digest = hashlib.sha256(sympy.__version__.encode())
-    for path in sorted(Path(errata.__file__).parent.glob("*")):
-        if path.suffix in (".py", ".json"):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def results(cache: Path) -> list[dict]:
-    """The results of the bench, from the cache where this engine judged this data already."""
-    kept = cache / f"errata-{fingerprint()}.json"
-    if not kept.is_file():
-        logging.getLogger(__name__).info("judging the Errata Bench (once for each change of the engine; about a minute)")
-        cache.mkdir(parents=True, exist_ok=True)
-        kept.write_text(json.dumps(list(errata.bench())), encoding="utf-8")
-    return json.loads(kept.read_text(encoding="utf-8"))
 
 
 def paragraph(*children: nodes.Node | str) -> nodes.paragraph:
@@ -49,8 +27,8 @@ class ErrataDirective(SphinxDirective):
     """A sentence with the score and a table with one row for each error, anchored with its name."""
 
     def run(self) -> list[nodes.Node]:
-        self.env.note_reread()  # a change of the engine changes this page, and no file of the page itself changes
-        found = results(Path(self.env.doctreedir))
+        self.env.note_reread()  # new results change this page, and no file of the page itself changes
+        found = json.loads((Path(self.env.srcdir) / errata.STORED).read_text(encoding="utf-8"))
         passed = errata.score(found)
         score = paragraph(
             nodes.strong("", "{} of {} wrong forms are refused with a counterexample".format(*passed["wrong"])),

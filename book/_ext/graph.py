@@ -1,6 +1,5 @@
-"""Directives on how claims rest on each other: ``claim-graph``, ``not-proved`` and ``mutation-scores``."""
+"""Directives on how claims rest on each other: ``claim-graph`` and ``not-proved``."""
 
-import json
 from pathlib import Path
 
 from docutils import nodes
@@ -8,7 +7,6 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from derivable.book.ledger import build_ledger
-from derivable.book.mutants import score
 from ledger import paragraph
 
 NOT_PROVED = ("probed", "estimated", "matched", "cited")
@@ -135,38 +133,7 @@ class NotProved(Directive):
         return [nodes.bullet_list("", *items)] if items else [paragraph("Everything is proved.")]
 
 
-class MutationScores(Directive):
-    """The scores that ``make mutants`` stored with the build, or the words that it has not run."""
-
-    def run(self) -> list[nodes.Node]:
-        self.env.note_reread()
-        stored = Path(self.env.srcdir) / "_build" / "mutants.json"
-        if not stored.is_file():
-            return [
-                paragraph(
-                    "This build was made without the scores; ", nodes.literal(text="make mutants"), " computes them."
-                )
-            ]
-        results = json.loads(stored.read_text(encoding="utf-8"))
-        items = []
-        for chapter in dict.fromkeys(result["chapter"] for result in results):
-            own = [result for result in results if result["chapter"] == chapter]
-            made, survived = (sum(result[key] for result in own) for key in ("made", "survived"))
-            items.append(
-                nodes.list_item(
-                    "",
-                    paragraph(
-                        nodes.strong(text=chapter),
-                        f": {made} mistakes made, {score(own):.1%} of those that are mistakes refused"
-                        f" ({score([r for r in own if r['headline']]):.1%} in the main results), {survived} survived",
-                    ),
-                )
-            )
-        return [nodes.bullet_list("", *items)]
-
-
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("claim-graph", ClaimGraph)
     app.add_directive("not-proved", NotProved)
-    app.add_directive("mutation-scores", MutationScores)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -13,6 +13,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from derivable.book.chapters import Chapter, find_chapters
 from derivable.book.ledger import build_ledger
+from mutations import scores_of
 
 COLUMNS = {"Claim": 76, "Verdict": 12, "Worth": 12}
 
@@ -53,6 +54,7 @@ class LedgerDirective(SphinxDirective):
         section = nodes.section("", nodes.title(text=chapter.title), ids=[chapter.topic], names=[chapter.topic])
         link = nodes.reference("", "the chapter", refuri=self.address(chapter.name))
         section += paragraph(f"{len(claims)} claims ({counted([c['verdict'] for c in claims])}) in ", link, ".")
+        section += scores_of(Path(self.env.srcdir), claims)
         group = nodes.tgroup("", *(nodes.colspec(colwidth=width) for width in COLUMNS.values()), cols=len(COLUMNS))
         group += nodes.thead("", row_of([[paragraph(name)] for name in COLUMNS]))
         group += nodes.tbody("", *(self.row(claim) for claim in claims))

@@ -4,7 +4,7 @@ import pytest
 
 from derivable.book.chapters import find_root
 from derivable.book.ledger import build_ledger
-from derivable.book.mutants import CHECKED, examine, score
+from derivable.book.mutants import CHECKED, examine, name_survivor, read_explanations, read_stored, score
 
 SAMPLE = 3  # mutants a step; `derivable mutants` makes them all
 RECORDS = [record for record in build_ledger(find_root()) if record["kind"] in CHECKED]
@@ -19,6 +19,19 @@ def test_mistakes_in_a_chapter_are_refused_and_equal_forms_are_not(chapter):
     assert sum(result["falsely_refused"] for result in results) == 0, survivors
     assert score([result for result in results if result["headline"]]) == 1, survivors
     assert score(results) >= 0.95, survivors
+
+
+@pytest.mark.parametrize("chapter", sorted({record["chapter"] for record in RECORDS}))
+def test_the_stored_scores_are_those_of_the_present_claims_and_every_survivor_is_explained(chapter):
+    records = [record for record in RECORDS if record["chapter"] == chapter]
+    results = read_stored(find_root(), records)
+    examined = {result["claim"] for result in results}
+    assert not [record["id"] for record in records if record["id"] not in examined], "run: make mutants"
+    assert sum(result["falsely_refused"] for result in results) == 0
+    assert score([result for result in results if result["headline"]]) == 1
+    assert score(results) >= 0.95
+    survivors = {name_survivor(result, survivor) for result in results for survivor in result["survivors"]}
+    assert survivors == set(read_explanations(find_root()).get(chapter, {}))
 
 
 def test_a_mistake_that_the_checker_accepts_lowers_the_score():

@@ -1,11 +1,18 @@
 """The Errata Bench: every published error is refused with a counterexample, every correction accepted."""
 
+import json
+from pathlib import Path
+
 import pytest
 
+from derivable.book.chapters import find_root
+from derivable.claims import errata
 from derivable.claims.errata import FORMS, as_wanted, read_bench, score, statements_of
 from derivable.claims.statements import check_fields, judge_statement
 
 CASES = read_bench()["cases"]
+STORED = json.loads((find_root(Path(__file__).parent) / errata.STORED).read_text(encoding="utf-8"))
+SHOWN = {(result["case"], result["form"]): result for result in STORED}
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
@@ -14,6 +21,8 @@ def test_the_wrong_form_is_refused_and_the_right_and_equal_forms_are_accepted(ca
         check_fields(statement)
         result = judge_statement(statement)
         assert as_wanted(form, result), result
+        shown = SHOWN[case["id"], form]
+        assert {field: shown[field] for field in result} == result, "run: derivable errata --store"
 
 
 def test_every_case_names_its_source_and_the_collection_its_licence():

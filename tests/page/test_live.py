@@ -79,6 +79,27 @@ def test_the_first_page_keeps_its_promise_that_a_minus_is_refused(first_cell):
     cell.press("Reset")
 
 
+ASKS_ELSEWHERE = """import js
+request = js.XMLHttpRequest.new()
+request.open("GET", "https://example.org/", False)
+try:
+    request.send()
+    print("answered")
+except Exception:
+    print("not allowed")
+print("sees the page" if hasattr(js, "document") or hasattr(js, "localStorage") else "sees no page")
+"""
+
+
+def test_a_cell_reaches_no_other_host_and_sees_nothing_of_the_page(visitor):
+    cell = cells_of(visitor.visit(FIRST), ".cell.tag_live")[0]
+    cell.write(ASKS_ELSEWHERE)
+    cell.press("Run")
+    cell.says("Done")
+    assert "not allowed" in cell.result.inner_text() and "sees no page" in cell.result.inner_text()
+    assert visitor.outside == [], "the policy of the page must stop the request before the network does"
+
+
 def test_escape_leaves_the_editor(first_cell):
     cell = first_cell
     cell.write("1")

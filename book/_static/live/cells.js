@@ -111,9 +111,19 @@ async function check(cell, text) {
   await show(cell, await ask(cell, "answer", cell, text));
 }
 
+// A worker that is started from a text of the page is bound by the page's Content-Security-Policy; one that is started
+// from an address would be bound by nothing, and what a reader pastes into a cell could ask any host.
+function startWorker() {
+  const program = new Blob([`import "${new URL("worker.js", import.meta.url)}";`], { type: "text/javascript" });
+  const address = URL.createObjectURL(program);
+  const started = new Worker(address, { type: "module" });
+  started.addEventListener("message", () => URL.revokeObjectURL(address), { once: true });
+  return started;
+}
+
 // Have the worker run a cell, or check an answer to it; `cell` is the one whose button was pressed.
 function ask(cell, task, about, text = about.editor?.value ?? about.source) {
-  worker ??= new Worker(new URL("worker.js", import.meta.url), { type: "module" });
+  worker ??= startWorker();
   return new Promise((resolve, reject) => {
     let limit;
     abandon = reason => {

@@ -3,6 +3,9 @@
 
 import { loadPyodide } from "../pyodide/pyodide.mjs";
 
+// Started from its address this worker would be free of the page's policy; see startWorker in cells.js.
+if (location.protocol !== "blob:") throw new Error("this worker starts from a text of the page");
+
 const FILES = ["python/sympy.zip", "python/claims.zip", "live/cell.py"];
 
 async function start() {

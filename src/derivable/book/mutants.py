@@ -1,14 +1,22 @@
 """Equation mutants: would the checker have noticed? Asked of every step of every claim in the executed notebooks."""
 
 import argparse
+import hashlib
 import json
+import os
 import random
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
+from multiprocessing import Pool
+from pathlib import Path
 
 import sympy
+import yaml
 
 from derivable.book.chapters import find_chapter, find_root
+from derivable.book.execute import write_whole
 from derivable.book.ledger import build_ledger
 from derivable.claims.domains import domain_from_record
 from derivable.claims.formula import parse
@@ -20,6 +28,8 @@ from derivable.claims.statement import Statement
 
 FLIPPED = {"<=": ">=", ">=": "<="}
 CHECKED = ("derivation", "cited")  # kinds of claims whose steps are statements; measured ones have their own tests
+STORED = Path("benchmarks", "results", "mutants.json")
+EXPLAINED = Path("book", "survivors.yml")
 HARDER = 400  # points of the second search, which tells "still true" from "not noticed"
 
 
@@ -90,9 +100,40 @@ def examine(record: dict, sample: int | None = None) -> dict:
         "chapter": record["chapter"],
         "claim": record["id"],
         "headline": record["headline"],
+        "statement": digest(record),
         **counts,
         "survivors": survivors,
     }
+
+
+def digest(record: dict) -> str:
+    """A hash of what a claim states: where two agree, the mistakes made in it were the same."""
+    steps = [[step["relation"], step["rhs"], step.get("limit"), step.get("order")] for step in record["steps"]]
+    return hashlib.sha256(json.dumps([record["domain"], record["left"], steps]).encode()).hexdigest()[:12]
+
+
+def read_explanations(root: Path) -> dict[str, dict[str, str]]:
+    """Why a mistake survives: chapter -> the survivor's name (``claim, step: mistake``) -> a sentence."""
+    return yaml.safe_load((root / EXPLAINED).read_text(encoding="utf-8")) or {}
+
+
+def name_survivor(result: dict, survivor: dict) -> str:
+    return f"{result['claim']}, step {survivor['step']}: {survivor['mistake']}"
+
+
+def read_stored(root: Path, records: Iterable[dict]) -> list[dict]:
+    """The stored results of those claims that state today what they stated then."""
+    path = root / STORED
+    if not path.is_file():
+        return []
+    present = {(record["chapter"], record["id"]): record for record in records}
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    kept = []
+    for result in stored:
+        record = present.get((result["chapter"], result["claim"]))
+        if record is not None and digest(record) == result["statement"]:
+            kept.append(result | {"headline": record["headline"]})
+    return kept
 
 
 def _mutated(statement: Statement):
@@ -149,27 +190,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sample", type=int, help="at most so many mutants a step, drawn with a fixed seed (default: all)"
     )
+    parser.add_argument(
+        "--store", action="store_true", help=f"keep the results in {STORED} and examine only what changed since"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Make mistakes in every claim, and report how many the checker refused."""
     if options.sample is not None and options.sample < 1:
         raise ValueError(f"sample must be at least 1, got {options.sample}")
+    if options.sample is not None and options.store:
+        raise ValueError(f"sample must be left out where all results are to be stored, got {options.sample}")
     root = find_root()
-    records = [record for record in build_ledger(root) if record["kind"] in CHECKED]
+    ledger = build_ledger(root)
+    records = [record for record in ledger if record["kind"] in CHECKED]
+    known = {(result["chapter"], result["claim"]): result for result in read_stored(root, records)}
     if options.chapter:
         topic = find_chapter(root, options.chapter).topic
         records = [record for record in records if record["chapter"] == topic]
-    results = []
-    for index, record in enumerate(records, start=1):
-        print(
-            f"\r[{index}/{len(records)}] {record['chapter']}#{record['id']}".ljust(90),
-            end="",
-            file=sys.stderr,
-            flush=True,
-        )
-        results.append(examine(record, options.sample))
+    new = [record for record in records if not (options.store and (record["chapter"], record["id"]) in known)]
+    order = [(record["chapter"], record["id"]) for record in ledger]
+    with Pool(os.cpu_count()) as pool:
+        for index, result in enumerate(pool.imap(partial(examine, sample=options.sample), new), start=1):
+            name = f"{result['chapter']}#{result['claim']}"
+            print(f"\r[{index}/{len(new)}] {name}".ljust(90), end="", file=sys.stderr, flush=True)
+            known[result["chapter"], result["claim"]] = result
+            if options.store:
+                stored = [known[name] for name in order if name in known]
+                write_whole(root / STORED, json.dumps(stored, indent=0, ensure_ascii=False) + "\n")
     print(file=sys.stderr)
+    results = [known[record["chapter"], record["id"]] for record in records]
     if options.json:
         print(json.dumps(results, indent=1, ensure_ascii=False))
     else:

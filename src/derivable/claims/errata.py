@@ -5,11 +5,13 @@ import json
 import sys
 from collections.abc import Iterator
 from importlib import resources
+from pathlib import Path
 
 from .check import as_line
 from .guard import judge_all
 from .statements import accepted
 
+STORED = Path("benchmarks", "results", "errata.json")  # below the book's root
 FORMS = ("wrong", "right", "equal")
 FIELDS = ("setup", "lhs", "relation", "limit", "breaks", "tol")
 
@@ -59,6 +61,7 @@ def score(results: list[dict]) -> dict[str, tuple[int, int]]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print a list of objects instead of lines")
+    parser.add_argument("--store", action="store_true", help=f"keep the results in {STORED}, for the book's page")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -70,6 +73,10 @@ def run(options: argparse.Namespace) -> int:
             print(as_line(result), flush=True)
     if options.json:
         print(json.dumps(results, indent=1, ensure_ascii=False))
+    if options.store:
+        partial = STORED.with_suffix(".partial")
+        partial.write_text(json.dumps(results, indent=0, ensure_ascii=False) + "\n", encoding="utf-8")
+        partial.replace(STORED)
     passed = score(results)
     wrong, right, equal = (f"{count} of {total}" for count, total in passed.values())
     print(f"{wrong} wrong forms refused, {right} right and {equal} equal forms accepted", file=sys.stderr)
