@@ -2,10 +2,11 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env read test lint unit structure compare html page page-report lab execute chapter bench timings mutants clean
+.PHONY: help env read test lint unit structure compare html page page-report lab execute chapter bench timings mutants code-mutants seeds faults machines lock audit clean
 
 VENV := .venv
 BIN := $(VENV)/bin/python
+TOOLS := _build/tools
 READY := $(VENV)/.ready
 ASSETS := node_modules/.ready
 WITH_NODE := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
@@ -17,13 +18,13 @@ export PYTHONUTF8 := 1
 export PYTHONNOUSERSITE := 1
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 # ---- The environment. A stamp is written last, so an interrupted installation starts again from nothing.
 
 env: $(READY) ## Make the virtual environment in .venv (every other target does this first)
 
-$(VENV)/.installed: requirements.txt
+$(VENV)/.installed: requirements.txt requirements.lock
 	@for python in $(or $(PYTHON),python3.11 python3.12 python3.13 python3) ''; do \
 	    $$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && break; \
 	 done; \
@@ -32,6 +33,7 @@ $(VENV)/.installed: requirements.txt
 	 fi; \
 	 echo "== Environment: $$($$python --version) in $(VENV); the installation takes a few minutes, once"; \
 	 rm -rf $(VENV) && $$python -m venv $(VENV)
+	@$(BIN) -m pip install -qq --no-input --disable-pip-version-check --require-hashes --no-deps --requirement requirements.lock
 	@$(BIN) -m pip install -qq --no-input --disable-pip-version-check --requirement requirements.txt
 	@$(BIN) -m pip check
 	@touch $@
@@ -85,7 +87,7 @@ unit: $(READY) ## Tests of the shared code, the claims and the tools, with shape
 	@echo "== Unit tests"
 	@$(BIN) -m pytest tests --ignore=tests/page --quiet $(WORKERS) --jaxtyping-packages=derivable,beartype.beartype
 
-structure: $(READY) ## Every chapter is paired, executed, fresh, small and proves what it says
+structure: $(READY) ## Every chapter is paired, executed, fresh, small and proves what it says; pins are pins, tests can fail
 	@echo "== Structure of the chapters"
 	@$(BIN) -m derivable.book.check
 
@@ -100,9 +102,40 @@ page: html ## Tests of the built pages in a browser
 page-report: html ## What a chapter costs its reader: kB before anything is pressed, seconds to a live result
 	@$(BIN) -m derivable.book.page_report
 
-mutants: $(READY) ## Make every mistake in every step; the scores go into the next build of the book
-	@mkdir -p _build
-	@$(BIN) -m derivable.cli mutants --json > _build/mutants.part && mv _build/mutants.part _build/mutants.json
+mutants: $(READY) ## Make every mistake in every step that changed, and store the scores
+	@$(BIN) -m derivable.cli mutants --store
+
+# mutmut and what it needs, by version, behind the book's own packages.
+_build/mutmut-3.8.1/.ready: $(VENV)/.installed | $(READY)
+	@rm -rf $(@D)
+	@$(BIN) -m pip install -qq --no-input --disable-pip-version-check --constraint requirements.txt --target $(@D) mutmut==3.8.1 && touch $@
+
+code-mutants: _build/mutmut-3.8.1/.ready ## Change the shared code, one thing at a time: do the tests notice? (TOPIC=name for one, SAMPLE=0 for all, AGAIN=1 for survivors)
+	@PYTHONPATH="$$($(BIN) -c 'import sysconfig; print(sysconfig.get_path("purelib"))'):$(CURDIR)/$(<D)" \
+	 $(BIN) -m derivable.book.code_mutants $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(AGAIN),--again) $(TOPIC)
+
+seeds: $(READY) ## Run the chapters with 20 other seeds (CHAPTER=name for one, SEEDS=n; an hour for all)
+	@$(BIN) -m benchmarks.seeds $(if $(SEEDS),--seeds $(SEEDS)) $(CHAPTER)
+
+faults: $(READY) $(ASSETS) ## Kill the commands of a small book at random, fill the disk, take the network away (15 minutes)
+	@$(BIN) -m benchmarks.faults $(if $(PART),"$(PART)")
+
+machines: $(READY) ## Other Pythons and settings (PART=resolve, outputs or suite for one of them; CHAPTER=name for its outputs)
+	@$(BIN) -m benchmarks.machines $(if $(CHAPTER),--chapter $(CHAPTER)) $(PART)
+
+# Tools that only these two targets need, in an environment of their own.
+$(TOOLS)/.ready: Makefile
+	@rm -rf $(TOOLS) && python3 -m venv $(TOOLS) && $(TOOLS)/bin/python -m pip install -qq --no-input uv==0.13.9 pip-audit==2.10.1
+	@touch $@
+
+lock: $(TOOLS)/.ready ## Write the hashes of all pinned packages to requirements.lock
+	@{ echo "# What \`make env\` installs, by content: made from requirements.txt by \`make lock\`, never edited by hand."; \
+	   echo "# torch is not in it: which build of the pinned version suits a machine, and so its hash, is the machine's affair."; \
+	   grep -v '^torch==' requirements.txt | $(TOOLS)/bin/uv pip compile --quiet --no-deps --universal --python-version 3.11 \
+	     --generate-hashes --no-header --no-annotate -; } > requirements.partial && mv requirements.partial requirements.lock
+
+audit: $(TOOLS)/.ready ## Ask for known vulnerabilities of the pinned packages; what could not be asked is an error
+	@$(TOOLS)/bin/pip-audit --requirement requirements.txt --no-deps --disable-pip --strict
 
 clean: ## Remove the environment and everything that was built
 	rm -rf $(VENV) _build node_modules .pytest_cache .ruff_cache .hypothesis src/*.egg-info

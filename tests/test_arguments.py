@@ -33,9 +33,15 @@ def test_a_bad_argument_is_an_error_with_its_name_its_value_and_what_was_expecte
         check()
 
 
-def test_good_arguments_pass_and_bounds_may_be_integers_or_fractions():
-    require_integer("n", 1, 1)
-    require_number("t", 1, above=0, at_most=1)
-    require_number("t", Fraction(1, 2), at_least=Fraction(1, 2), below=1.0)
-    require_floating("x", torch.ones(2, 3, dtype=torch.float16))
-    require_shape("x", torch.ones(2, 3), 2, None)
+@pytest.mark.parametrize(
+    ("require", "arguments", "bounds"),
+    [
+        (require_integer, ("n", 1, 1), {}),
+        (require_number, ("t", 1), {"above": 0, "at_most": 1}),
+        (require_number, ("t", Fraction(1, 2)), {"at_least": Fraction(1, 2), "below": 1.0}),
+        (require_floating, ("x", torch.ones(2, 3, dtype=torch.float16)), {}),
+        (require_shape, ("x", torch.ones(2, 3), 2, None), {}),
+    ],
+)
+def test_good_arguments_pass_and_bounds_may_be_integers_or_fractions(require, arguments, bounds):
+    assert require(*arguments, **bounds) is None

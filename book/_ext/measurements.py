@@ -1,4 +1,5 @@
-"""The directives ``benchmarks`` and ``timings``: tables of what ``make bench`` and ``make timings`` stored.
+"""The directives ``benchmarks``, ``timings`` and ``robustness``: tables of what ``make bench``, ``make timings``,
+``make seeds``, ``make faults`` and ``make machines`` stored.
 
 Each file of ``benchmarks/results`` holds one machine's measurements.
 """
@@ -17,6 +18,7 @@ from sphinx.util.docutils import SphinxDirective
 from derivable.book.chapters import find_chapters
 
 SIDES = ("implementation", "time", "ratio to ours", "error", "memory")
+UNUSUAL = 1.96  # standard errors; one right prediction in 20 lies farther off
 FITS = ("implementation", "exponent of", "claimed", "fitted", "95% interval", "claim")
 
 
@@ -188,7 +190,51 @@ class Timings(Measurements):
         return section(name, name, paragraph(when), table(("what", "time"), rows))
 
 
+class Robustness(Measurements):
+    """What was found with other seeds, with faults, and on other machines; one section for each, with every machine in it."""
+
+    def run(self) -> list[nodes.Node]:
+        kinds = {"seeds": ("Other seeds", self.seeds), "faults": ("Faults", self.faults), "machines": ("Other machines", self.machines)}
+        pages = []
+        for kind, (title, show) in kinds.items():
+            measured = {name: result[kind] for name, result in self.results().items() if kind in result}
+            shown = [node for name, result in measured.items() for node in [paragraph(f"On {name}:"), *show(result)]]
+            pages.append(section(title, kind, *(shown or [paragraph("Not measured.")])))
+        return pages
+
+    def seeds(self, result: dict) -> list[nodes.Node]:
+        rows = []
+        for chapter in find_chapters(Path(self.env.srcdir)):
+            found = result.get(chapter.name)
+            if found is None:
+                rows.append([chapter.title, "not measured", "", ""])
+                continue
+            distances = [distance for values in found["estimates"].values() for distance in values]
+            failed = [f"{where} ({count} of {found['finished']} seeds)" for where, count in found["failed"].items()]
+            unusual = sum(distance > UNUSUAL for distance in distances)
+            rows.append([chapter.title, f"{found['finished']} of {found['seeds']}",
+                         f"{found['assertions']} assertions; did not hold: {'; '.join(failed) or 'none'}",
+                         f"{unusual} of {len(distances)}; largest {max(distances):.1f}" if distances else "none"])
+        head = ("chapter", "seeds that finished", "assertions after the first draw", f"estimates beyond {UNUSUAL} standard errors")
+        return [table(head, rows)]
+
+    def faults(self, result: dict) -> list[nodes.Node]:
+        rows = [[command, f"killed {counts['kills']} times: the notebook was whole {counts['whole']} times, no process was left "
+                          f"{counts['no process left']} times, the next run succeeded {counts['next run']} times"]
+                for command, counts in result.get("kills", {}).items()]
+        rows += [list(pair) for pair in result.get("others", {}).items()]
+        planted = result.get("planted")
+        caught = f"{planted['caught']} of {planted['planted']} caught" if planted else "not measured"
+        rows.append(["failures planted in a healthy book", caught])
+        return [paragraph(f"Measured {result['started']['date']}."), table(("fault", "outcome"), rows)]
+
+    def machines(self, result: dict) -> list[nodes.Node]:
+        rows = [list(pair) for pair in result["outcomes"].items()]
+        return [paragraph(f"Measured {result['started']['date']}."), table(("what was different", "outcome"), rows)]
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("benchmarks", Benchmarks)
     app.add_directive("timings", Timings)
+    app.add_directive("robustness", Robustness)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -6,10 +6,19 @@ import re
 import sys
 from pathlib import Path
 
+from sphinx.util import logging
+
 from assets import assemble
 
 MATHJAX = "mathjax/tex-mml-chtml.js"
+logger = logging.getLogger(__name__)
 INLINE_SCRIPT = re.compile(r"<script(?![^>]*\ssrc=)[^>]*>(.+?)</script>", re.DOTALL)
+# What a browser would fetch by itself: scripts, pictures, frames, media and style sheets, but not what a reader may follow.
+FETCHED = re.compile(
+    r"""<(?!a\b|link\b)\w[^>]*\s(?:src|srcset|data|poster)="((?:https?:)?//[^"]+)"|"""
+    r"""<link\b(?=[^>]*\brel="(?:stylesheet|icon|preload|modulepreload|prefetch)")[^>]*\shref="((?:https?:)?//[^"]+)"|"""
+    r"""(?:@import\s+["']|url\(["']?)((?:https?:)?//[^"')]+)""",
+)
 HANDLER = re.compile(r'\son[a-z]+="([^"]+)"')
 
 
@@ -53,6 +62,9 @@ def restrict_pages(app, exception) -> None:
     if exception or app.builder.format != "html":
         return
     pages = {path: path.read_text(encoding="utf-8") for path in Path(app.outdir).rglob("*.html")}
+    for path, page in pages.items():
+        for address in outside(page):
+            logger.warning("%s asks another host for %s", path.relative_to(app.outdir).as_posix(), address)
     # The search page reads the other pages, with the handlers of their buttons.
     handlers = {handler for page in pages.values() for handler in HANDLER.findall(page)}
     for path, page in pages.items():
@@ -60,12 +72,17 @@ def restrict_pages(app, exception) -> None:
             path.write_text(page.replace("<head>", f"<head>\n    {policy(page, handlers)}", 1), encoding="utf-8")
 
 
+def outside(page: str) -> list[str]:
+    """The addresses on other hosts that the page would make a browser fetch."""
+    return ["".join(found) for found in FETCHED.findall(page)]
+
+
 def policy(page: str, handlers: set[str]) -> str:
     """The policy of one page. MathJax writes its style sheet into the page, so inline styles stay allowed."""
     scripts = " ".join(sorted(digest(code) for code in {*INLINE_SCRIPT.findall(page), *handlers}))
     rules = (
         "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; "
-        f"base-uri 'none'; form-action 'self'; script-src 'self' 'unsafe-hashes' {scripts}"
+        f"base-uri 'none'; form-action 'self'; worker-src 'self' blob:; script-src 'self' 'wasm-unsafe-eval' 'unsafe-hashes' {scripts}"
     )
     return f'<meta http-equiv="Content-Security-Policy" content="{rules}">'
 

@@ -46,7 +46,7 @@ def page(tmp_path):
 
     def build(**results: dict) -> str:
         (tmp_path / "conf.py").write_text(CONFIG)
-        (tmp_path / "index.rst").write_text("Page\n====\n\n.. benchmarks::\n\n.. timings::\n")
+        (tmp_path / "index.rst").write_text("Page\n====\n\n.. benchmarks::\n\n.. timings::\n\n.. robustness::\n")
         folder = tmp_path / "benchmarks" / "results"
         folder.mkdir(parents=True)
         for name, result in results.items():
@@ -88,3 +88,26 @@ def test_timings_name_what_was_not_measured(page):
     text = page(toy={"book": {"started": STARTED, "html": 12.5, "chapters": {}}})
     assert "HTML from the stored outputs 12.5 s" in text
     assert "make test not measured" in text and "A tiny chapter not measured" in text
+
+
+def test_what_robustness_was_found_is_shown(page):
+    tiny = {
+        "seeds": 20, "finished": 20, "assertions": 9, "failed": {"cell 3: x.all()": 2}, "estimates": {"mean": [0.1, 2.5]},
+        "started": STARTED,
+    }  # fmt: skip
+    counts = {"kills": 8, "whole": 8, "no process left": 7, "next run": 8, "problems": []}
+    faults = {
+        "started": STARTED, "seed": 0, "kills": {"make execute": counts}, "others": {"full disk": "passed"},
+        "planted": {"planted": 19, "caught": 18},
+    }  # fmt: skip
+    machines = {"started": STARTED, "outcomes": {"outputs, 2 threads": "failed: cell 3"}}
+    text = page(toy={"seeds": {"training/tiny": tiny}, "faults": faults, "machines": machines})
+    assert "20 of 20 9 assertions; did not hold: cell 3: x.all() (2 of 20 seeds) 1 of 2; largest 2.5" in text
+    assert "make execute killed 8 times: the notebook was whole 8 times, no process was left 7 times" in text
+    assert "full disk passed" in text and "18 of 19 caught" in text
+    assert "outputs, 2 threads failed: cell 3" in text
+
+
+def test_robustness_that_was_not_found_out_is_said_to_be_so(page):
+    text = page(toy={"seeds": {}})
+    assert "A tiny chapter not measured" in text and text.count("Not measured.") == 2

@@ -11,7 +11,7 @@ from jupyter_server.services.contents.largefilemanager import LargeFileManager
 from jupytext.sync_contentsmanager import build_sync_jupytext_contents_manager_class
 from nbclient.exceptions import CellExecutionError
 
-from derivable.book.execute import execute, is_fresh, write_whole
+from derivable.book.execute import TooSlow, execute, is_fresh, require_budget, run, write_whole
 
 
 def silent(cell, count):
@@ -143,3 +143,33 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(chapter, monkey
     with pytest.raises(OSError, match="No space"):
         write_whole(chapter.notebook, "half a notebook")
     assert chapter.notebook.read_bytes() == before and folder(chapter) == names
+
+
+def test_the_budget_of_a_chapter_is_for_the_small_scale(monkeypatch):
+    with pytest.raises(TooSlow, match="took 1000.0 CPU seconds, more than its"):
+        require_budget(1000)
+    monkeypatch.setenv("DERIVABLE_SCALE", "full")
+    assert require_budget(1000) is None
+
+
+def test_a_run_that_is_killed_while_it_writes_leaves_the_old_notebook_and_the_next_one_tidies_up(chapter):
+    before, names = chapter.notebook.read_bytes(), folder(chapter)
+    replace(chapter.source, "one third", "A third")
+    dying = "import os; os.replace = lambda *paths: os.kill(os.getpid(), 9)\nfrom derivable.book.execute import main; main()"
+    done = subprocess.run([sys.executable, "-c", dying], cwd=chapter.root, capture_output=True)
+    assert done.returncode == -signal.SIGKILL
+    assert chapter.notebook.read_bytes() == before and folder(chapter) != names
+    assert command(chapter.root).returncode == 0
+    assert "A third is" in chapter.notebook.read_text(encoding="utf-8") and folder(chapter) == names
+
+
+@pytest.mark.parametrize("reason", ["No space left on device", "Read-only file system"])
+def test_a_folder_that_takes_no_file_is_said_and_keeps_the_old_notebook(chapter, monkeypatch, reason):
+    def refuse(*arguments, **options):
+        raise OSError(reason)
+
+    before = chapter.notebook.read_bytes()
+    monkeypatch.setattr(type(chapter.notebook), "write_text", refuse)
+    with pytest.raises(SystemExit, match=rf"tiny\.md, cell 3: {reason}\n.*tiny\.ipynb was left as it was"):
+        run(chapter, "tiny")
+    assert chapter.notebook.read_bytes() == before

@@ -59,7 +59,8 @@ def test_a_bad_record_is_an_error_that_names_it(book, chapter, records, message)
         build_ledger(book)
 
 
-def test_the_command_prints_a_table_or_json(book, monkeypatch, capsys):
+def test_the_command_prints_a_table_or_json(book, chapter, monkeypatch, capsys):
+    write_claims(chapter, claim(headline=True))
     monkeypatch.chdir(book)
     assert main(["ledger"]) == 0
     assert capsys.readouterr().out.splitlines()[1].split() == ["tiny", "square", "decided", "decided", "headline"]

@@ -526,12 +526,36 @@ def test_training_lowers_the_loss_and_leaves_the_global_generator_alone():
     assert torch.equal(state, torch.get_rng_state())
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("hidden", [0, 4])
+def test_every_parameter_has_the_dtype_that_was_asked_for(dtype, hidden):
+    vae = GaussianVAE(2, 3, hidden, generator=seeded(), dtype=dtype)
+    assert {name: value.dtype for name, value in vae.state_dict().items()} == dict.fromkeys(vae.state_dict(), dtype)
+    assert [value.dtype for value in (*vae.encode(randn(5, 2, dtype=dtype)), *vae.decode(randn(5, 3, dtype=dtype)))] == [dtype] * 4
+
+
+def test_training_draws_its_rows_on_the_device_of_the_data(monkeypatch):
+    """Seen from the call, because on a machine without a GPU the default device is the right one as well."""
+    devices, randint = [], torch.randint
+
+    def spy(*arguments, **options):
+        devices.append(options.get("device"))
+        return randint(*arguments, **options)
+
+    monkeypatch.setattr(torch, "randint", spy)
+    vae = GaussianVAE(2, 2, 4, generator=seeded(), dtype=torch.float64)
+    train(vae, ring(9, generator=seeded()), K=1, steps=2, batch=3, learning_rate=0.1, generator=seeded())
+    assert devices == [torch.device("cpu")] * 2
+
+
 # --- Bad input ---
 
 VAE = linear_model()
 X = randn(3, 5)
 ZERO, EYE = torch.zeros(2).double(), torch.eye(2).double()
 BAD = torch.tensor([[1.0, math.nan]]).double()
+RING_VAE = GaussianVAE(2, 2, 4, generator=seeded(), dtype=torch.float64)
+TRAINING = {"K": 1, "steps": 1, "batch": 2, "learning_rate": 0.1, "generator": seeded()}
 
 
 def weights(x=X, encode=VAE.encode, decode=VAE.decode, K=2, **more):
@@ -553,23 +577,27 @@ def encode_with(mean=None, scale=None):
     (lambda: weights(x=X[:, :4], encode=encode_with()), ValueError, "the mean from decode must have shape"),
     (lambda: weights(chunk_bytes=0), ValueError, "chunk_bytes must be at least 1"),
     (lambda: weights(encode=encode_with(mean=torch.zeros(2, 2).double())), ValueError, "the mean from encode"),
-    (lambda: weights(encode=encode_with(scale=torch.zeros(3, 2).double())), ValueError, "must be positive, got 0.0"),
-    (lambda: weights(encode=encode_with(scale=-EYE.expand(3, 2, 2))), ValueError, "must be positive, got -1.0"),
-    (lambda: weights(encode=encode_with(scale=torch.ones(3, 2, 2).double())), ValueError, "lower triangular"),
+    (lambda: weights(encode=encode_with(scale=torch.zeros(3, 2).double())), ValueError,
+     "the scale from encode .* must be positive, got 0.0"),
+    (lambda: weights(encode=encode_with(scale=-EYE.expand(3, 2, 2))), ValueError, "the scale from encode .* must be positive, got -1.0"),
+    (lambda: weights(encode=encode_with(scale=torch.ones(3, 2, 2).double())), ValueError,
+     "the scale from encode must be lower triangular"),
     (lambda: weights(encode=encode_with(scale=torch.ones(3, 3).double())), ValueError, "the scale from encode"),
     (lambda: weights(decode=lambda z: (VAE.decode(z)[0] * math.nan, VAE.sigma)), ValueError,
      r"log p\(x\|z\) from decode must be finite, got nan"),
     (lambda: weights(decode=lambda z: (VAE.decode(z)[0], -VAE.sigma)), ValueError, "sigma from decode must be pos"),
     (lambda: weights(decode=lambda z: (VAE.decode(z)[0], VAE.sigma / 0 * 0)), ValueError, "sigma from decode"),
     (lambda: weights(decode=lambda z: VAE.decode(z)[:1], log_likelihood=bernoulli_log_likelihood), ValueError,
-     "only 0 and 1"),
+     "x must hold only 0 and 1"),
     (lambda: log_density_estimate(X, VAE.encode, VAE.decode, 0), ValueError, "K must be at least 1"),
     (lambda: iwae_bound(BAD), ValueError, "log_weights must be finite"),
     (lambda: iwae_bound(torch.tensor(1.0)), ValueError, "log_weights must have shape"),
     (lambda: iwae_bound(torch.zeros(0, 2)), ValueError, "log_weights must not be empty"),
-    (lambda: jackknife_bound(torch.zeros(1, 2)), ValueError, "must be at least 2, got 1"),
+    (lambda: jackknife_bound(torch.zeros(1, 2)), ValueError,
+     "K, the first size of log_weights, must be at least 2, got 1"),
     (lambda: pareto_k(torch.zeros(3)), ValueError, "log_weights must have shape"),
-    (lambda: gap_with_control_variate(torch.zeros(3, 1), torch.tensor(0.0)), ValueError, "R >= 2"),
+    (lambda: gap_with_control_variate(torch.zeros(3, 1), torch.tensor(0.0)), ValueError,
+     r"log_weights must have shape \(K, R, ...\) with R >= 2, got \(3, 1\)"),
     (lambda: gap_with_control_variate(torch.zeros(3, 4), torch.zeros(4)), ValueError, "log_prob must have shape"),
     (lambda: LinearGaussianVAE(EYE, ZERO, torch.tensor(0.0)), ValueError, "sigma must be positive, got 0.0"),
     (lambda: LinearGaussianVAE(EYE, ZERO, torch.ones(2)), ValueError, "sigma must have shape"),
@@ -578,7 +606,8 @@ def encode_with(mean=None, scale=None):
     (lambda: VAE.log_prob(X[:, :4]), ValueError, "x must have shape"),
     (lambda: VAE.sample(0), ValueError, "n must be at least 1"),
     (lambda: ppca_max_loglik(X, 5), ValueError, "k must be below the 5 columns"),
-    (lambda: ppca_max_loglik(X, 2), ValueError, "the likelihood is unbounded"),
+    (lambda: ppca_max_loglik(X, 2), ValueError, "x must spread outside a plane of dimension k = 2"),
+    (lambda: ppca_max_loglik(torch.ones(4, 3), 1), ValueError, "x must spread outside a plane of dimension k = 1"),
     (lambda: ppca_max_loglik(X[:1], 0), ValueError, "the number of rows of x must be at least 2"),
     (lambda: gaussian_chi2(ZERO, -EYE, ZERO, EYE), ValueError, "S must be symmetric and positive definite"),
     (lambda: gaussian_chi2(ZERO, EYE, ZERO, EYE + EYE[:1]), ValueError, "Q must be symmetric"),
@@ -595,7 +624,35 @@ def encode_with(mean=None, scale=None):
     (lambda: grid_log_prob(X, VAE.decode, points=1), ValueError, "points must be at least 2"),
     (lambda: grid_log_prob(X[:, :4], VAE.decode), ValueError, "the mean from decode must have shape"),
     (lambda: GaussianVAE(2, 0, 4, generator=seeded(), dtype=torch.float64), ValueError, "k must be at least 1"),
+    (lambda: GaussianVAE(0, 2, 4, generator=seeded(), dtype=torch.float64), ValueError, "d must be at least 1"),
+    (lambda: GaussianVAE(2, 2, -1, generator=seeded(), dtype=torch.float64), ValueError, "hidden must be at least 0"),
+    (lambda: gap_with_control_variate(torch.zeros(3, 4), torch.tensor(1)), TypeError, "log_prob must have a floating"),
+    (lambda: gap_with_control_variate(torch.tensor([1]), torch.tensor(1.0)), TypeError, "log_weights must have a float"),
+    (lambda: grid_log_prob(X[0], VAE.decode), ValueError, r"x must have shape \(any, any\), got \(5,\)"),
+    (lambda: grid_log_prob(X.long(), VAE.decode), TypeError, "x must have a floating dtype"),
+    (lambda: grid_log_prob(X, VAE.decode, half_width=0.0), ValueError, "half_width must be greater than 0"),
+    (lambda: ring(3, radius=0.0), ValueError, "radius must be greater than 0"),
+    (lambda: ring(3, noise=0.0), ValueError, "noise must be greater than 0"),
+    (lambda: ppca_max_loglik(X.long(), 1), TypeError, "x must have a floating dtype"),
+    (lambda: ppca_max_loglik(X[0], 1), ValueError, "x must have shape"),
+    (lambda: ppca_max_loglik(X, -1), ValueError, "k must be at least 0"),
+    (lambda: gaussian_chi2(torch.tensor([1, 2]), EYE, ZERO, EYE), TypeError, "m must have a floating dtype"),
+    (lambda: gaussian_chi2(ZERO, EYE.long(), ZERO, EYE), TypeError, "S must have a floating dtype"),
+    (lambda: gaussian_chi2(ZERO[0], EYE, ZERO, EYE), ValueError, r"m must have shape \(..., k\), got \(\)"),
+    (lambda: gaussian_weight_nodes(30.1), ValueError, "variance must be at least 0.01 and at most 30"),
+    (lambda: log_mean_bias_exact(torch.tensor([1]), ZERO, 1), TypeError, "log_ratio must have a floating dtype"),
+    (lambda: log_mean_bias_exact(ZERO, torch.tensor([1, 0]), 1), TypeError, "probability must have a floating dtype"),
+    (lambda: log_mean_bias_exact(EYE, ZERO + 0.5, 1), ValueError, "log_ratio must have shape"),
+    (lambda: LinearGaussianVAE(EYE.long(), ZERO, torch.tensor(1.0)), TypeError, "W must have a floating dtype"),
+    (lambda: LinearGaussianVAE(EYE, ZERO, torch.tensor(1)), TypeError, "sigma must have a floating dtype"),
+    (lambda: VAE.log_prob(X.long()), TypeError, "x must have a floating dtype"),
+    (lambda: weights(encode=lambda x: (torch.zeros(3, 2).long(), EYE)), TypeError, "the mean from encode must have a fl"),
+    (lambda: weights(encode=encode_with(scale=torch.ones(3, 2).long())), TypeError, "the scale from encode must have a"),
+    (lambda: train(RING_VAE, X[:, :2].long(), **TRAINING), TypeError, "x must have a floating dtype"),
+    (lambda: train(RING_VAE, X[:, :2], **TRAINING | {"steps": 0}), ValueError, "steps must be at least 1"),
+    (lambda: train(RING_VAE, X[:, :2], **TRAINING | {"batch": 0}), ValueError, "batch must be at least 1"),
+    (lambda: train(RING_VAE, X[:, :2], **TRAINING | {"learning_rate": 0.0}), ValueError, "learning_rate must be great"),
 ])
 def test_bad_input_is_a_clear_error(call, error, message):
-    with pytest.raises(error, match=message):
+    with pytest.raises(error, match=f"^{message}"):
         call()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from derivable.probability.entropy_normalization import (
     MaxRetrieval,
+    _bracket,
     entropy,
     entropy_invariant_scale,
     entropy_normalize,
@@ -153,6 +154,22 @@ def test_newton_steps_that_jump_to_and_fro_inside_the_bracket_are_stopped():
     assert found.residual.abs().max() < 1e-10 and found.iterations.max() < 30
 
 
+@pytest.mark.parametrize("row, n, m", [([0, -3], 2, 1), ([-0.5, 0, -3], 3, 1), ([0, -0.5, 0, -3], 4, 2), ([-3, 0, -0.5, -math.inf], 3, 1)])
+def test_the_bracket_comes_from_the_two_bounds_of_its_docstring(row, n, m):
+    row = torch.tensor([row], dtype=F64)
+    target = torch.tensor([0.3 * math.log(m) + 0.7 * math.log(n)], dtype=F64)
+    gap = -max(value for value in row[0].tolist() if value < 0)
+    lo, hi, guess = (value.item() for value in _bracket(row, target, 1e-10))
+    assert math.log(n) - lo**2 * 3**2 / 8 == pytest.approx(target.item(), rel=1e-13)
+    assert math.log(m) + 2 * (n - m) / m * math.exp(-hi * gap / 2) == pytest.approx(target.item(), rel=1e-13)
+    assert 0 < lo <= guess <= hi and lo <= entropy_normalize(row, target).exponent.item() <= hi
+
+
+def test_an_evaluation_is_counted_from_one():
+    found = entropy_normalize(torch.zeros(2, 4, dtype=F64), math.log(4), max_iter=1)  # t = 1 is right at once
+    assert found.iterations.tolist() == [1, 1]
+
+
 # entropy_normalize: extreme inputs
 
 def test_two_states_have_a_closed_form():
@@ -288,6 +305,17 @@ def test_naive_iteration_is_newton_in_t_where_it_converges():
         assert product.item() == pytest.approx(t.item(), rel=1e-9)
 
 
+def test_naive_iteration_treats_each_row_of_a_batch_alone():
+    p = torch.tensor([[0.6, 0.3, 0.1], [0.2, 0.35, 0.45]], dtype=F64)
+    target = torch.tensor([0.8, 1.06], dtype=F64)
+    trace = newton_iteration_naive(p, target, 3)
+    assert trace.exponents.shape == (3, 2) and trace.probs.shape == (4, 2, 3)
+    for row in range(2):
+        alone = newton_iteration_naive(p[row], target[row], 3)
+        torch.testing.assert_close(trace.exponents[:, row], alone.exponents, rtol=1e-12, atol=0)
+        torch.testing.assert_close(trace.probs[:, row], alone.probs, rtol=1e-12, atol=0)
+
+
 @pytest.mark.parametrize("p, target, first, second", [
     ([0.99, 0.01], 0.69, -2.033, -89),
     ([0.34, 0.33, 0.33], 0.1, 4994, None),
@@ -348,6 +376,13 @@ def test_max_retrieval_answers_are_the_class_of_the_largest_priority():
         assert tokens[index][best[index], 1 + answer[index]] == 1
 
 
+def test_max_retrieval_stays_on_the_device_of_its_weights():
+    model = MaxRetrieval(2, classes=4, width=8, device="meta", dtype=torch.float32)  # a device every machine has
+    tokens, answer = model.sample(5, 7)
+    assert tokens.device.type == answer.device.type == "meta" and tokens.dtype == torch.float32
+    assert all(weight.device.type == "meta" and weight.dtype == torch.float32 for weight in model.parameters())
+
+
 def test_max_retrieval_forward_is_textbook_attention():
     model = MaxRetrieval(2, classes=4, width=8, generator=generator())
     tokens, _ = model.sample(5, 7, generator(1))
@@ -387,17 +422,18 @@ GOOD = torch.tensor([0.5, 0.3, 0.2], dtype=F64)
     (lambda: entropy_normalize(torch.tensor(1.0), 0.5), ValueError, "logits must have shape"),
     (lambda: entropy_normalize(torch.tensor([0.0, math.nan]), 0.5), ValueError, "logits must be finite.* got nan"),
     (lambda: entropy_normalize(torch.tensor([0.0, math.inf]), 0.5), ValueError, "logits must be finite.* got inf"),
-    (lambda: entropy_normalize(torch.full((2,), -math.inf), 0.5), ValueError, "every state masked"),
+    (lambda: entropy_normalize(torch.full((2,), -math.inf), 0.5), ValueError, "logits must .* every state masked"),
     (lambda: entropy_normalize(torch.tensor([1, 2]), 0.5), TypeError, "logits must have a floating dtype"),
     (lambda: entropy_normalize(GOOD.log(), 1.2), ValueError, "target must lie strictly between .* got 1.2"),
     (lambda: entropy_normalize(GOOD.log(), math.log(3)), ValueError, "target must lie strictly between"),
     (lambda: entropy_normalize(GOOD.log(), 0.0), ValueError, "target must lie strictly between"),
     (lambda: entropy_normalize(GOOD.log(), -1.0), ValueError, "target must lie strictly between"),
     (lambda: entropy_normalize(torch.tensor([0.0, -math.inf]), 0.5), ValueError, "target must lie strictly between"),
-    (lambda: entropy_normalize(torch.zeros(5), 1.0), ValueError, r"tied maxima\) = 1.60944"),
+    (lambda: entropy_normalize(torch.zeros(5), 1.0), ValueError, r"target must .* tied maxima\) = 1.60944"),
     (lambda: entropy_normalize(GOOD.log(), math.nan), ValueError, "target must be finite"),
     (lambda: entropy_normalize(GOOD.log(), torch.tensor([0.5, math.inf])), ValueError, "target must be finite"),
-    (lambda: entropy_normalize(GOOD.log().expand(2, 3), torch.full((3,), 0.5)), ValueError, "target must broadcast"),
+    (lambda: entropy_normalize(GOOD.log().expand(2, 3), torch.full((3,), 0.5)), ValueError,
+     r"target must broadcast to the batch shape \(2,\), got \(3,\)"),
     (lambda: entropy_normalize(GOOD.log(), torch.tensor(1)), TypeError, "target must have a floating dtype"),
     (lambda: entropy_normalize(GOOD.log(), 0.5, tol=0.0), ValueError, "tol must be greater than 0"),
     (lambda: entropy_normalize(GOOD.log(), 0.5, max_iter=0), ValueError, "max_iter must be at least 1"),
@@ -408,12 +444,14 @@ GOOD = torch.tensor([0.5, 0.3, 0.2], dtype=F64)
     (lambda: newton_iteration_naive(GOOD - 1, 1.0, 3), ValueError, "p must not be negative"),
     (lambda: sphere_attention_entropy(torch.tensor([-1.0]), 3), ValueError, "scale must not be negative"),
     (lambda: sphere_attention_entropy(torch.tensor([1.0]), 0), ValueError, "d must be at least 1"),
-    (lambda: entropy_invariant_scale(torch.tensor([2.0]), 64, 3.0), ValueError, "log n at least target = 3"),
+    (lambda: entropy_invariant_scale(torch.tensor([2.0]), 64, 3.0), ValueError, "n must be at least 1 and log n at least target = 3"),
     (lambda: entropy_invariant_scale(torch.tensor([20.0]), 64, -1.0), ValueError, "target must be at least 0"),
+    (lambda: entropy_invariant_scale(torch.tensor([20]), 64, 1.0), TypeError, "n must have a floating dtype"),
+    (lambda: entropy_invariant_scale(torch.tensor([20.0]), 0, 1.0), ValueError, "d must be at least 1"),
     (lambda: MaxRetrieval(0), ValueError, "replicates must be at least 1"),
     (lambda: train_max_retrieval(MaxRetrieval(1), 0, steps=1, batch=1), ValueError, "n must be at least 1"),
     (lambda: evaluate_max_retrieval(MaxRetrieval(1), 3, torch.exp, batch=0), ValueError, "batch must be at least 1"),
 ])
 def test_bad_input_is_a_clear_error(call, error, words):
-    with pytest.raises(error, match=words):
+    with pytest.raises(error, match=f"^{words}"):
         call()

@@ -1,6 +1,7 @@
 """The laws of the angle against mpmath and scipy, the samplers against the laws, and every refusal of bad input."""
 
 import math
+import re
 from functools import partial
 
 import mpmath
@@ -379,6 +380,17 @@ FINE = f64([0.5])
 def test_the_laws_refuse(function, value, n, error, named):
     with pytest.raises(error, match=named):
         function(value, n=n)
+
+
+@pytest.mark.parametrize(("function", "low", "high", "interval"), [
+    (angle_pdf, 0.0, math.pi, "[0, 3.14159]"), (cosine_pdf, -1.0, 1.0, "[-1, 1]"), (cosine_cdf, -1.0, 1.0, "[-1, 1]"),
+    (cosine_logsf, -1.0, 1.0, "[-1, 1]"), (partial(poisson_coherence_cdf, N=3), 0.0, 1.0, "[0, 1]"),
+])  # fmt: skip
+def test_the_laws_take_the_ends_of_their_interval_and_nothing_beyond(function, low, high, interval):
+    assert not function(f64([low, high]), n=5).isnan().any()
+    for beyond in (low - 1e-6, high + 1e-6):
+        with pytest.raises(ValueError, match=re.escape(f"must lie in {interval}")):
+            function(f64([0.5, beyond]), n=5)
 
 
 @pytest.mark.parametrize(("call", "error", "named"), [

@@ -475,6 +475,13 @@ def test_normalisers_share_their_weights():
     assert all(torch.equal(a, b) for other in weights[1:] for a, b in zip(weights[0], other, strict=True))
 
 
+def test_only_a_layer_without_a_normaliser_has_a_bias_of_its_own():
+    for name in NORMALISERS:
+        *hidden, last = (module for module in normalised_mlp(3, 4, 2, name, seeded()) if isinstance(module, nn.Linear))
+        assert [layer.bias is not None for layer in hidden] == [name == "none"] * 2
+        assert all((layer.bias == 0).all() for layer in (*hidden, last) if layer.bias is not None) and last.bias is not None
+
+
 def test_normalisers_do_what_they_are_called():
     x = 3 * randn(50, 3, dtype=torch.float32) + 2
     mean, batch = (normalised_mlp(3, 4, 2, name, seeded())[:2](x) for name in ("mean", "batch"))
@@ -533,6 +540,19 @@ def test_batch_norm_makes_gradients_grow_towards_the_input_at_initialisation(act
     assert (norms[0] / norms[-1]).item() ** (1 / 19) == pytest.approx(growth, abs=0.03)
 
 
+def test_a_direction_without_error_stays_without_it_where_descent_diverges():
+    M, error = torch.diag(torch.tensor([1.0, 3.0], dtype=torch.float64)), torch.tensor([1.0, 0.0], dtype=torch.float64)
+    excess = gd_excess(M, error, 0.8, torch.tensor([0, 2, 3000]))  # in the second direction 1.4^6000 overflows
+    assert excess.tolist() == pytest.approx([0.5, 0.5 * 0.2**4, 0.0], rel=1e-12, abs=0)
+
+
+def test_the_growth_of_gradients_repeats_from_its_generator_and_leaves_the_global_one_alone():
+    state = torch.get_rng_state()
+    runs = [gradient_norms_by_depth(randn(6, 3), 4, "relu", True, seeded(seed)) for seed in (1, 1, 2)]
+    assert torch.equal(runs[0], runs[1]) and not torch.equal(runs[0], runs[2]) and runs[0].dtype == torch.float64
+    assert torch.equal(state, torch.get_rng_state())
+
+
 # ---------------------------------------------------------------- bad input
 
 ONE, TWO = torch.ones(1, dtype=torch.float64), torch.ones(2, dtype=torch.float64)
@@ -555,7 +575,7 @@ LABELS = torch.tensor([0.0, 1.0, 0.0, 1.0], dtype=torch.float64)
     (lambda: batchnorm_forward(Y, TWO, TWO.float()), "beta must have dtype"),
     (lambda: batchnorm_forward(Y, TWO, TWO, -1.0), "eps must be at least 0"),
     (lambda: batchnorm_forward(1e200 * Y, TWO, TWO), "variance of y must be finite"),
-    (lambda: batchnorm_forward(1e-200 * Y, TWO, TWO, 0.0), "zero variance"),
+    (lambda: batchnorm_forward(1e-200 * Y, TWO, TWO, 0.0), "y must not have zero variance"),
     (lambda: batchnorm_backward(Y[:3], CACHE), r"g must have shape \(4, 2\)"),
     (lambda: batchnorm_backward(Y.float(), CACHE), "g must have dtype"),
     (lambda: optimal_affine(torch.ones(3, 2)), "x must not have a constant column"),
@@ -572,8 +592,8 @@ LABELS = torch.tensor([0.0, 1.0, 0.0, 1.0], dtype=torch.float64)
     (lambda: k_condition(torch.diag(torch.tensor([1e9] + [1.0] * 60, dtype=torch.float64))), "K must be finite"),
     (lambda: max_stable_lr(-EYE), "H must have a positive eigenvalue"),
     (lambda: max_stable_lr(Y), "H must have shape"),
-    (lambda: hessian_top_eig(lambda: Y.sum(), [THETA]), "must depend on params"),
-    (lambda: hessian_top_eig(lambda: THETA.sum(), [THETA, TWO.clone().requires_grad_()]), r"those at \[1\]"),
+    (lambda: hessian_top_eig(lambda: Y.sum(), [THETA]), r"loss_fn\(\) must depend on params"),
+    (lambda: hessian_top_eig(lambda: THETA.sum(), [THETA, TWO.clone().requires_grad_()]), r"loss_fn\(\) must depend on .* those at \[1\]"),
     (lambda: hessian_top_eig(lambda: THETA, [THETA]), r"loss_fn\(\) must have shape \(\)"),
     (lambda: hessian_top_eig(lambda: 1.0, [THETA]), r"loss_fn\(\) must be a torch.Tensor"),
     (lambda: hessian_top_eig(lambda: (THETA * math.nan).sum(), [THETA]), r"loss_fn\(\) must be finite"),
@@ -601,7 +621,46 @@ LABELS = torch.tensor([0.0, 1.0, 0.0, 1.0], dtype=torch.float64)
     (lambda: lr_sweep(nn.Sequential(nn.BatchNorm1d(2)), Y, LABELS, ONE, 1, 2), "model must not have buffers"),
     (lambda: gradient_norms_by_depth(Y, 2, "gelu", True), "activation must be one of"),
     (lambda: gradient_norms_by_depth(Y, 0, "relu", True), "depth must be at least 1"),
+    (lambda: gradient_norms_by_depth(Y[:1], 2, "relu", True), "x must have at least 2 rows"),
+    (lambda: batchnorm_forward(Y, TWO.long(), TWO), "gamma must have a floating dtype"),
+    (lambda: batchnorm_backward(Y.long(), CACHE), "g must have a floating dtype"),
+    (lambda: optimal_affine(Y.long()), "x must have a floating dtype"),
+    (lambda: optimal_affine(Y[0]), "x must have shape"),
+    (lambda: optimal_affine(1e200 * Y), "variance of x must be finite"),
+    (lambda: curvature_matrix(Y.long(), TWO, TWO), "x must have a floating dtype"),
+    (lambda: curvature_matrix(Y[0], TWO, TWO), "x must have shape"),
+    (lambda: curvature_matrix(Y, TWO.long(), TWO), "shift must have a floating dtype"),
+    (lambda: curvature_matrix(Y, TWO, ONE), r"scale must have shape \(2\)"),
+    (lambda: curvature_matrix(Y, TWO, 0 * TWO), "scale must be positive, got 0"),
+    (lambda: condition_number(EYE.long()), "M must have a floating dtype"),
+    (lambda: k_condition(EYE.long()), "M must have a floating dtype"),
+    (lambda: max_stable_lr(EYE.long()), "H must have a floating dtype"),
+    (lambda: max_stable_lr(0 * EYE), "H must have a positive eigenvalue, its largest is 0"),
+    (lambda: max_stable_lr(torch.tensor([[1.0, 0.5], [0.0, 1.0]])), "H must be symmetric"),
+    (lambda: hessian_top_eig(lambda: THETA.sum(), [torch.tensor([1])]), r"params\[0\] must have a floating dtype"),
+    (lambda: hessian_top_eig(lambda: THETA.sum(), [THETA], tolerance=1.0), "tolerance must be .* and less than 1, got 1"),
+    (lambda: hessian_top_eig(lambda: THETA.sum(), [THETA], tolerance=2e-16), "tolerance must be at least 2.22045e-16"),
+    (lambda: skewed_features(3, 0), "features must be at least 1"),
+    (lambda: gd_excess(-EYE, TWO, 0.1, torch.arange(3)), "M must be positive definite"),
+    (lambda: gd_excess(EYE, TWO.float(), 0.1, torch.arange(3)), "error must have dtype"),
+    (lambda: gd_excess(EYE, TWO, 0.0, torch.arange(3)), "lr must be greater than 0"),
+    (lambda: gd_excess(EYE, TWO, 0.1, torch.tensor(3)), r"steps must have shape \(any\)"),
+    (lambda: gd_excess(EYE, TWO, 0.1, torch.arange(0)), "steps must be at least 0 and not empty"),
+    (lambda: gd_steps(EYE, TWO, 0.1, 0.0), "reduction must be greater than 0 and less than 1, got 0"),
+    (lambda: gd_steps(EYE, TWO, 0.1, 1.0), "reduction must be greater than 0 and less than 1, got 1"),
+    (lambda: gd_steps(EYE, TWO, 0.0), "lr must be greater than 0 and less than 2"),
+    (lambda: gd_steps(EYE, TWO, 2.0), "lr must be greater than 0 and less than 2"),
+    (lambda: normalised_mlp(0, 3, 1, "batch"), "inputs must be at least 1"),
+    (lambda: normalised_mlp(2, 0, 1, "batch"), "width must be at least 1"),
+    (lambda: teacher_labels(torch.ones(3, 2)), "x must not have a constant column"),
+    (lambda: lr_sweep(NET, Y[:1], LABELS, ONE, 1, 2), "x must have at least 2 rows"),
+    (lambda: lr_sweep(NET, Y, LABELS.float(), ONE, 1, 2), "labels must have dtype"),
+    (lambda: lr_sweep(NET, Y, LABELS[:2], ONE, 1, 2), r"labels must have shape \(4\)"),
+    (lambda: lr_sweep(NET, Y, LABELS, ONE.float(), 1, 2), "lrs must have dtype"),
+    (lambda: lr_sweep(NET, Y, LABELS, EYE, 1, 2), r"lrs must have shape \(any\)"),
+    (lambda: lr_sweep(NET, Y, LABELS, 0 * ONE, 1, 2), "lrs must be greater than 0, got 0"),
+    (lambda: lr_sweep(NET, Y, LABELS, ONE, 0, 2), "steps must be at least 1"),
 ])
 def test_bad_input_is_a_clear_error(call, message):
-    with pytest.raises(BAD, match=message):
+    with pytest.raises(BAD, match=message and f"^{message}"):
         call()

@@ -209,6 +209,12 @@ def test_no_graph_hook_or_gradient_is_left_behind():
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
+def test_the_result_has_a_graph_only_where_one_was_asked_for():
+    model, x = randomise(mlp([4, 6, 1])), normal(3, 4)
+    for norm in (per_sample_param_grad_sqnorm, per_sample_input_grad_sqnorm):
+        assert not norm(model, x).requires_grad and norm(model, x, create_graph=True).requires_grad
+
+
 def test_an_input_changed_after_its_layer_has_seen_it_is_refused():
     inner = randomise(nn.Linear(3, 3))
 
@@ -480,30 +486,36 @@ def with_value(value):
     return x
 
 
-@pytest.mark.parametrize("call", [
-    lambda: per_sample_param_grad_sqnorm(PLAIN, [1.0]),
-    lambda: per_sample_param_grad_sqnorm(lambda x: x, X),
-    lambda: per_sample_param_grad_sqnorm(PLAIN, X.long()),
-    lambda: per_sample_param_grad_sqnorm(PLAIN, X.float()),
-    lambda: per_sample_param_grad_sqnorm(PLAIN, X, f="sum"),
-    lambda: per_sample_param_grad_sqnorm(PLAIN, X, f=lambda output: 1.0),
-    lambda: per_sample_param_grad_sqnorm(PLAIN, X, f=lambda output, targets: output[:, 0], targets=[1, 2, 3, 4]),
-    lambda: per_sample_param_grad_sqnorm(PLAIN, X, chunk_size=1.5),
-    lambda: per_sample_input_grad_sqnorm(PLAIN, X.long()),
-    lambda: per_sample_input_grad_sqnorm(PLAIN, X.float()),
-    lambda: per_sample_input_grad_sqnorm(lambda x: x, X),
-    lambda: per_sample_input_grad_sqnorm(nn.Embedding(3, 2), torch.tensor([0, 1])),
-    lambda: occam_bound(lambda x: x, X),
-    lambda: occam_bound(PLAIN, X.float()),
-    lambda: occam_bound(randomise(mlp([3, 1]), dtype=torch.bfloat16), X.bfloat16()),
-    lambda: tightness(PLAIN, X.long()),
-    lambda: sine_samples(3.0, 2, 0.1),
-    lambda: tanh_mlp([3, 2.5]),
-    lambda: fit(PLAIN, X, X[:, :1], 1.5, 0.1),
-    lambda: descend(PLAIN, X, X[:, :1].long(), 0.1, 0.1, 1),
+@pytest.mark.parametrize(("call", "message"), [
+    (lambda: per_sample_param_grad_sqnorm(PLAIN, [1.0]), "x must be a torch.Tensor, got list"),
+    (lambda: per_sample_param_grad_sqnorm(lambda x: x, X), "model must be a torch.nn.Module, got function"),
+    (lambda: per_sample_param_grad_sqnorm(PLAIN, X.long()), "x must have a floating dtype"),
+    (lambda: per_sample_param_grad_sqnorm(PLAIN, X.float()), "x must have the dtype of the parameters"),
+    (lambda: per_sample_param_grad_sqnorm(PLAIN, X, f="sum"), "f must be callable or None, got 'sum'"),
+    (lambda: per_sample_param_grad_sqnorm(PLAIN, X, f=lambda output: 1.0), r"f\(model\(x\)\) must be a torch.Tensor"),
+    (lambda: per_sample_param_grad_sqnorm(PLAIN, X, f=lambda output, targets: output[:, 0], targets=[1, 2, 3, 4]),
+     "targets must be a torch.Tensor or None, got list"),
+    (lambda: per_sample_param_grad_sqnorm(PLAIN, X, chunk_size=1.5), "chunk_size must be an integer"),
+    (lambda: per_sample_input_grad_sqnorm(PLAIN, X.long()), "x must have a floating dtype"),
+    (lambda: per_sample_input_grad_sqnorm(PLAIN, X.float()), "x must have the dtype of the parameters"),
+    (lambda: per_sample_input_grad_sqnorm(lambda x: x, X), "model must be a torch.nn.Module, got function"),
+    (lambda: per_sample_input_grad_sqnorm(nn.Embedding(3, 2), torch.tensor([0, 1])), "x must have a floating dtype"),
+    (lambda: occam_bound(lambda x: x, X), "model must be a torch.nn.Module, got function"),
+    (lambda: occam_bound(PLAIN, X.float()), "x must have the dtype of the parameters"),
+    (lambda: occam_bound(randomise(mlp([3, 1]), dtype=torch.bfloat16), X.bfloat16()), "x must be float32 or float64"),
+    (lambda: tightness(PLAIN, X.long()), "x must have a floating dtype"),
+    (lambda: sine_samples(3.0, 2, 0.1), "samples must be an integer"),
+    (lambda: sine_samples(3, 2.0, 0.1), "dimension must be an integer"),
+    (lambda: sine_samples(3, 2, "0.1"), "noise must be a real number"),
+    (lambda: tanh_mlp([3, 2.5]), "each of widths must be an integer"),
+    (lambda: fit(PLAIN, X, X[:, :1], 1.5, 0.1), "steps must be an integer"),
+    (lambda: fit(PLAIN, X, X[:, :1].long(), 1, 0.1), "y must have a floating dtype"),
+    (lambda: fit(PLAIN, X.long(), X[:, :1], 1, 0.1), "x must have a floating dtype"),
+    (lambda: descend(PLAIN, X, X[:, :1].long(), 0.1, 0.1, 1), "y must have a floating dtype"),
+    (lambda: descend(PLAIN, X, X[:, :1], 0.1, 0.1, 1.5), "max_steps must be an integer"),
 ])
-def test_wrong_types_are_type_errors(call):
-    with pytest.raises(TypeError):
+def test_wrong_types_are_type_errors_that_name_the_argument(call, message):
+    with pytest.raises(TypeError, match=f"^({message}|Type-check error)"):  # the second where types are checked at run time
         call()
 
 
@@ -516,54 +528,59 @@ def test_wrong_types_are_type_errors(call):
     (lambda: per_sample_param_grad_sqnorm(WIDE, X), "f must be given"),
     (lambda: per_sample_param_grad_sqnorm(WIDE, X, torch.sum), r"f\(model\(x\)\) must have shape \(4\)"),
     (lambda: per_sample_param_grad_sqnorm(WIDE, X, lambda output: output[:, 0] * math.nan), r"f\(model\(x\)\)"),
-    (lambda: per_sample_param_grad_sqnorm(WIDE, X, lambda output: output[:, 0].detach()), "differentiable"),
+    (lambda: per_sample_param_grad_sqnorm(WIDE, X, lambda output: output[:, 0].detach()), r"f\(model\(x\)\) must be differentiable"),
     (lambda: per_sample_param_grad_sqnorm(PLAIN, X, lambda output: (output[:, 0] * 0).sqrt()), "squared norm"),
     (lambda: per_sample_param_grad_sqnorm(HUGE, X.float()), "squared norm"),
     (lambda: per_sample_param_grad_sqnorm(PLAIN, X, targets=X), "f must be given"),
     (lambda: per_sample_param_grad_sqnorm(PLAIN, X, lambda output, targets: output[:, 0], X[:2]), "targets"),
     (lambda: per_sample_param_grad_sqnorm(PLAIN, X, chunk_size=0), "chunk_size"),
-    (lambda: per_sample_param_grad_sqnorm(SHARED, X, total), "share.*weight at '0' and '1'"),
-    (lambda: per_sample_param_grad_sqnorm(REPEATED, X, total), "share"),
-    (lambda: per_sample_param_grad_sqnorm(Twice(nn.Linear(3, 3).double()), X, total), "called once"),
+    (lambda: per_sample_param_grad_sqnorm(SHARED, X, total), "model must not share.*weight at '0' and '1'"),
+    (lambda: per_sample_param_grad_sqnorm(REPEATED, X, total), "model must not share"),
+    (lambda: per_sample_param_grad_sqnorm(Twice(nn.Linear(3, 3).double()), X, total), "every layer of model must be called once"),
     (lambda: per_sample_param_grad_sqnorm(nn.Sequential(Apply(torch.t), nn.Linear(4, 4), Apply(torch.t)).double(), X,
-                                          total), "with the batch of 4 as first axis"),
-    (lambda: per_sample_param_grad_sqnorm(nn.LSTM(3, 2).double(), X, total), "LSTM"),
+                                          total), "every layer of model .* with the batch of 4 as first axis"),
+    (lambda: per_sample_param_grad_sqnorm(nn.LSTM(3, 2).double(), X, total), "model must have its parameters in .* LSTM"),
     (lambda: per_sample_param_grad_sqnorm(nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)).double(), X, total),
-     "BatchNorm1d at '1'"),
+     "model must .* BatchNorm1d at '1'"),
     (lambda: per_sample_param_grad_sqnorm(nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2, affine=False)).double(), X),
-     "samples separately"),
-    (lambda: per_sample_param_grad_sqnorm(FROZEN, X), "requires a gradient"),
+     "model must treat samples separately"),
+    (lambda: per_sample_param_grad_sqnorm(FROZEN, X), "model must have a parameter that requires a gradient"),
     (lambda: per_sample_param_grad_sqnorm(nn.Embedding(3, 2), torch.tensor([5]), total), "x must fit the model"),
-    (lambda: per_sample_input_grad_sqnorm(nn.BatchNorm1d(3).double(), X, total), "samples separately"),
+    (lambda: per_sample_input_grad_sqnorm(nn.BatchNorm1d(3).double(), X, total), "model must treat samples separately"),
     (lambda: per_sample_input_grad_sqnorm(PLAIN, with_value(math.nan)), "x must be finite"),
     (lambda: per_sample_input_grad_sqnorm(HUGE, X.float()), "squared norm"),
     (lambda: occam_bound(PLAIN, X, "nuclear"), "kind must be one of"),
     (lambda: occam_bound(PLAIN, X[0]), r"x must have shape \(any, 3\)"),
     (lambda: occam_bound(PLAIN, X[:, :2]), r"x must have shape \(any, 3\)"),
     (lambda: occam_bound(PLAIN, with_value(math.nan)), "x must be finite"),
-    (lambda: occam_bound(FROZEN, X), "requires a gradient"),
-    (lambda: occam_bound(PARTLY_FROZEN, X), "frozen"),
-    (lambda: occam_bound(SkippingSequential(nn.Linear(3, 3)).double(), X), "SkippingSequential"),
-    (lambda: occam_bound(nn.Conv2d(1, 1, 1).double(), X), "Conv2d"),
-    (lambda: occam_bound(nn.RNN(3, 2).double(), X), "RNN"),
-    (lambda: occam_bound(nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)).double(), X), "BatchNorm1d"),
-    (lambda: occam_bound(nn.Sequential(nn.Linear(3, 2), nn.Dropout()).double(), X), "Dropout"),
-    (lambda: occam_bound(SHARED, X), "share"),
-    (lambda: occam_bound(REPEATED, X), "share"),
-    (lambda: occam_bound(Along(nn.Linear(3, 3).double()), X), "Along"),
+    (lambda: occam_bound(FROZEN, X), "model must have a parameter that requires a gradient"),
+    (lambda: occam_bound(PARTLY_FROZEN, X), "mlp must have no frozen parameter"),
+    (lambda: occam_bound(SkippingSequential(nn.Linear(3, 3)).double(), X), "mlp must be a Sequential .* got SkippingSequential"),
+    (lambda: occam_bound(nn.Conv2d(1, 1, 1).double(), X), "mlp must be a Sequential .* Conv2d"),
+    (lambda: occam_bound(nn.RNN(3, 2).double(), X), "model must have its parameters in .* RNN"),
+    (lambda: occam_bound(nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)).double(), X), "model must .* BatchNorm1d"),
+    (lambda: occam_bound(nn.Sequential(nn.Linear(3, 2), nn.Dropout()).double(), X), "mlp must be a Sequential .* Dropout"),
+    (lambda: occam_bound(SHARED, X), "model must not share"),
+    (lambda: occam_bound(REPEATED, X), "model must not share"),
+    (lambda: occam_bound(Along(nn.Linear(3, 3).double()), X), "mlp must be a Sequential .* Along"),
     (lambda: tightness(PLAIN, X, kind="l1"), "kind must be one of"),
     (lambda: tightness(WIDE, X), "f must be given"),
     (lambda: sine_samples(0, 2, 0.1), "samples must be at least 1"),
     (lambda: sine_samples(1, 2, -0.1), "noise must be at least 0"),
-    (lambda: tanh_mlp([3]), "widths"),
-    (lambda: tanh_mlp([3, 0]), "widths"),
+    (lambda: tanh_mlp([3]), r"len\(widths\) must be at least 2"),
+    (lambda: tanh_mlp([3, 0]), "each of widths must be at least 1"),
     (lambda: fit(PLAIN, X, X[:, :2], 1, 0.1), "y must have shape"),
     (lambda: fit(PLAIN, X, X[:, :1], 1, 0.0), "learning_rate"),
     (lambda: fit(PLAIN, X, X[:, :1], 1, 0.1, param_penalty=-1.0), "param_penalty"),
     (lambda: fit(PLAIN, X, X[:, :1], 1, 0.1, input_penalty=math.nan), "input_penalty"),
-    (lambda: descend(PLAIN, X, X[:, :1], 0.1, 0.0, 1), "until"),
+    (lambda: fit(PLAIN, X, X[:, :1], -1, 0.1), "steps must be at least 0"),
+    (lambda: descend(PLAIN, X, X[:, :1], 0.1, 0.0, 1), "until must be greater than 0"),
+    (lambda: descend(PLAIN, X, X[:, :1], 0.0, 0.1, 1), "learning_rate must be greater than 0"),
+    (lambda: descend(PLAIN, X, X[:, :1], 0.1, 0.1, 0), "max_steps must be at least 1"),
+    (lambda: descend(PLAIN, X, X[:, :2], 0.1, 0.1, 1), r"y must have shape \(4, 1\)"),
+    (lambda: sine_samples(2, 0, 0.1), "dimension must be at least 1"),
     (lambda: descend(randomise(mlp([3, 5, 1], nn.Identity)), X, X[:, :1], 1e3, 1e-9, 500), "loss must be finite"),
 ])
 def test_wrong_values_are_value_errors_that_name_the_argument(call, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=f"^{message}"):
         call()

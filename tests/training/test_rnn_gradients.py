@@ -549,6 +549,12 @@ def test_chrono_init_writes_one_bias_vector_with_log_uniform_times(kind, blocks)
         torch.testing.assert_close(block, sign * keep, rtol=0, atol=0)
 
 
+def test_chrono_times_reach_from_one_step_to_one_below_the_horizon():
+    times = chrono_init_(nn.GRU(1, 1000), 3, seeded()).bias_ih_l0[1000:2000].exp()
+    assert 1 <= times.min() < 1.01 and 1.99 < times.max() <= 2
+    assert (chrono_init_(nn.LSTM(1, 5), 2, seeded()).bias_ih_l0 == 0).all()  # u = 1, whose logarithm is 0
+
+
 # ---------------------------------------------------------------- the experiment
 
 
@@ -617,8 +623,8 @@ RNN, LSTM = nn.RNN(2, 3), nn.LSTM(2, 3)
     (lambda: jacobian_norms(nn.GRU(2, 3, num_layers=2), X), ValueError, "module must have num_layers=1, got 2"),
     (lambda: jacobian_norms(nn.LSTM(2, 3, proj_size=2), X), ValueError, "module must have proj_size=0, got 2"),
     (lambda: jacobian_norms(nn.RNN(2, 3, batch_first=True), X), ValueError, "module must have batch_first=False"),
-    (lambda: jacobian_norms(nn.RNN(2, 3, nonlinearity="relu"), X), ValueError, "nonlinearity='tanh', got 'relu'"),
-    (lambda: state_jacobian(nn.RNNCell(2, 3, nonlinearity="relu"), X[0]), ValueError, "nonlinearity='tanh'"),
+    (lambda: jacobian_norms(nn.RNN(2, 3, nonlinearity="relu"), X), ValueError, "module must have nonlinearity='tanh', got 'relu'"),
+    (lambda: state_jacobian(nn.RNNCell(2, 3, nonlinearity="relu"), X[0]), ValueError, "module must have nonlinearity='tanh'"),
     (lambda: jacobian_norms(nn.Linear(2, 3), X), TypeError, "module must be an nn.RNN.*got Linear"),
     (lambda: jacobian_norms(poisoned(), X), ValueError, "module.weight_hh_l0 must be finite, got nan"),
     (lambda: jacobian_norms(RNN, X[0]), ValueError, r"x must have shape \(any, any, 2\), got \(1, 2\)"),
@@ -630,6 +636,8 @@ RNN, LSTM = nn.RNN(2, 3), nn.LSTM(2, 3)
     (lambda: jacobian_norms(RNN, X, V[:, :2]), ValueError, r"state must have shape \(1, 3\), got \(1, 2\)"),
     (lambda: jacobian_norms(RNN, X, (V, V)), TypeError, "state must be a torch.Tensor, got tuple"),
     (lambda: jacobian_norms(LSTM, X, V), TypeError, r"state must be a pair \(h, c\) for an LSTM, got Tensor"),
+    (lambda: jacobian_norms(LSTM, X, (V, V, V)), TypeError, r"state must be a pair \(h, c\) for an LSTM, got tuple"),
+    (lambda: jacobian_norms(LSTM, X, [V, V]), TypeError, r"state must be a pair \(h, c\) for an LSTM, got list"),
     (lambda: jacobian_norms(RNN, X, ord="nuclear"), ValueError, "ord must be 'fro' or 'spectral', got 'nuclear'"),
     (lambda: gradient_profile(RNN, X, V * math.nan), ValueError, "cotangent must be finite"),
     (lambda: gradient_profile(RNN, X, V[:, :1]), ValueError, r"cotangent must have shape \(1, 3\)"),
@@ -652,8 +660,16 @@ RNN, LSTM = nn.RNN(2, 3), nn.LSTM(2, 3)
     (lambda: recall_model("transformer", 8, 5), ValueError, "name must be one of rnn, .*got 'transformer'"),
     (lambda: recall_model("lstm", 0, 5), ValueError, "hidden_size must be at least 1"),
     (lambda: train_recall(recall_model("gru", 4, 5), 5, 0, 2), ValueError, "steps must be at least 1"),
+    (lambda: recall_model("lstm", 4, 1), ValueError, "delay must be at least 2, got 1"),
+    (lambda: mean_field_growth(100.5, 0.5), ValueError, "weight_std must be .* and at most 100, got 100.5"),
+    (lambda: mean_field_growth(1.0, 100.5), ValueError, "input_std must be .* and at most 100, got 100.5"),
+    (lambda: log_lyapunov(torch.zeros(2, 3, 3).long()), TypeError, "step_jacobians must have a floating dtype"),
+    (lambda: gradient_profile(RNN, X, V.double()), TypeError, "cotangent must have the module's dtype"),
+    (lambda: lstm_path_factor(LSTM, X[0], V[:, :2], V), ValueError, r"c must have shape \(any, 3\)"),
+    (lambda: lstm_path_factor(LSTM, X[0], V, V + 1.5), ValueError, r"o must have values in \[0, 1\], got 1.5 to 1.5"),
+    (lambda: lstm_path_factor(LSTM, X[0], V.double(), V), TypeError, "c must have the module's dtype"),
     (lambda: train_recall(recall_model("gru", 4, 5), 5, 2, 2, learning_rate=0.0), ValueError, "learning_rate must be"),
 ])
 def test_bad_input_is_named(call, error, words):
-    with pytest.raises(error, match=words):
+    with pytest.raises(error, match=f"^{words}"):
         call()

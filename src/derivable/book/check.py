@@ -1,8 +1,11 @@
-"""Check that each chapter is paired, executed, fresh, small and proves what it says.
+"""Check that each chapter is paired, executed, fresh, small and proves what it says, that every version is pinned, and
+that every test can fail.
 
-The command is ``python -m derivable.book.check``; every problem is a line that names the file and the cell.
+The command is ``python -m derivable.book.check``; every problem is a line that names the file and the cell or line.
 """
 
+import ast
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,12 +16,14 @@ from jupytext.compare import NotebookDifference, compare_notebooks
 
 from derivable.book.chapters import Chapter, find_chapters, find_root
 from derivable.book.freshness import fingerprint, read_source
-from derivable.book.ledger import build_ledger
-from derivable.book.rules import RULES
+from derivable.book.ledger import build_ledger, read_claims
+from derivable.book.rules import RULES, called
 
 LARGEST = 300_000  # bytes of one notebook
 WIDGET = "application/vnd.jupyter.widget-view+json"
 STALE = {"source_hash": "the source", "code_hash": "the code in src/ that it imports", "lock_hash": "requirements.txt"}
+PIN = re.compile(r"[\w.-]+(\[[\w,.-]+\])?==[\w.!]+( *;.+)?")  # no ranges, no wildcards, no addresses
+RAISING = {"raises", "warns", "fail", "wait_for"}  # of pytest, and Playwright's wait, which fails when its time is over
 
 
 def check_table_of_contents(root: Path) -> Iterator[str]:
@@ -85,6 +90,15 @@ def check_size(chapter: Chapter) -> Iterator[str]:
         yield f"has {size} bytes, more than the {LARGEST} of a chapter"
 
 
+def check_routes(chapter: Chapter) -> Iterator[str]:
+    """Every headline claim is reached by a second route: one chain that is wrong is then contradicted by the other."""
+    claims = list(read_claims(chapter))
+    reached = {record.get("route_to") for _, record in claims}
+    for cell, record in claims:
+        if record.get("headline") and record["id"] not in reached:
+            yield f"cell {cell}: the headline claim {record['id']!r} has no second route (a claim with route_to={record['id']})"
+
+
 def check_rules(chapter: Chapter) -> Iterator[str]:
     """The rules of ``derivable.book.rules``."""
     notebook = nbformat.read(chapter.notebook, as_version=4)
@@ -99,15 +113,60 @@ def check_chapter(chapter: Chapter) -> Iterator[str]:
         check_pair,
         check_freshness,
         check_size,
+        check_routes,
         check_rules,
     )
     for check in checks:
         yield from (f"{chapter.notebook.relative_to(chapter.root)}, {problem}" for problem in check(chapter))
 
 
+def check_pins(root: Path) -> Iterator[str]:
+    """Every requirement names one exact version."""
+    lines = (root / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines, 1):
+        requirement = line.partition("#")[0].strip()
+        if requirement and not PIN.fullmatch(requirement):
+            yield f"requirements.txt, line {number}: {requirement!r} is not pinned to one version (name==version)"
+
+
+def check_tests(root: Path) -> Iterator[str]:
+    """Every test asserts something, itself or through a function of its own file or of a conftest.py."""
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted((root / "tests").rglob("*.py"))}
+    shared = [tree for path, tree in trees.items() if path.name == "conftest.py"]
+    for path, tree in trees.items():
+        asserting = asserting_functions([tree, *shared])
+        for function in functions_of(tree):
+            if function.name.startswith("test_") and function not in asserting:
+                yield f"{path.relative_to(root)}, line {function.lineno}: {function.name} asserts nothing, so it cannot fail"
+
+
+def functions_of(tree: ast.Module) -> Iterator[ast.FunctionDef]:
+    yield from (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+
+
+def asserting_functions(trees: list[ast.Module]) -> set[ast.FunctionDef]:
+    """The functions that assert, raise pytest's failures, or call by name one that does."""
+    functions = {function for tree in trees for function in functions_of(tree)}
+    found: set[ast.FunctionDef] = set()
+    while True:
+        names = RAISING | {function.name for function in found}
+        more = {function for function in functions - found if any(asserts(node, names) for node in ast.walk(function))}
+        if not more:
+            return found
+        found |= more
+
+
+def asserts(node: ast.AST, names: set[str]) -> bool:
+    if isinstance(node, ast.Call):
+        return called(node) in names or called(node).startswith("assert_")
+    return isinstance(node, ast.Assert)
+
+
 def check_book(root: Path) -> Iterator[str]:
     """All problems of the book."""
     yield from check_table_of_contents(root)
+    yield from check_pins(root)
+    yield from check_tests(root)
     for chapter in find_chapters(root):
         if chapter.notebook.is_file():
             yield from check_chapter(chapter)

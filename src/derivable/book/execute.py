@@ -25,6 +25,11 @@ from derivable.book.chapters import Chapter, find_chapter, find_chapters, find_r
 from derivable.book.freshness import fingerprint, read_source
 
 CELL_SECONDS = 120
+CPU_SECONDS = 90  # of one chapter at the small scale; not stored, because they differ between runs
+
+
+class TooSlow(RuntimeError):
+    """The run used more processor time than a chapter may."""
 
 
 def is_fresh(chapter: Chapter) -> bool:
@@ -39,6 +44,7 @@ def execute(chapter: Chapter, on_cell: Callable[[int, int], None]) -> None:
 
     Raises:
         CellExecutionError, CellTimeoutError, DeadKernelError: the run did not finish; the stored notebook is untouched.
+        TooSlow: it finished, over the budget; the stored notebook is untouched.
     """
     inputs = fingerprint(chapter)
     notebook = read_source(chapter)
@@ -55,10 +61,25 @@ def execute(chapter: Chapter, on_cell: Callable[[int, int], None]) -> None:
         on_notebook_start=let_signals_end_the_run,
         on_cell_start=lambda cell, cell_index: on_cell(cell_index + 1, count),
     )
+    before = children_seconds()
     client.execute(stderr=subprocess.DEVNULL)  # the kernel's own complaints; what cells write comes back as output
+    require_budget(children_seconds() - before)
     make_repeatable(notebook)
     notebook.metadata["derivable"] = inputs
     write_whole(chapter.notebook, nbformat.writes(notebook) + "\n")
+
+
+def children_seconds() -> float:
+    """Processor time of the processes that this one started and that ended."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+def require_budget(spent: float) -> None:
+    """Demand that a chapter's run fits its budget; the full scale has none, and a slow machine may set its own."""
+    budget = float(os.environ.get("DERIVABLE_CPU_SECONDS", CPU_SECONDS))
+    if spent > budget and os.environ.get("DERIVABLE_SCALE", "small") == "small":
+        raise TooSlow(f"the chapter took {spent:.1f} CPU seconds, more than its {budget:g} (DERIVABLE_CPU_SECONDS sets another budget)")
 
 
 def let_signals_end_the_run(notebook: NotebookNode) -> None:
@@ -103,7 +124,7 @@ def run(chapter: Chapter, label: str) -> None:
     print(label, end="" if on_terminal else "\n", flush=True)
     try:
         execute(chapter, show)
-    except (CellExecutionError, CellTimeoutError, DeadKernelError, KeyboardInterrupt) as error:
+    except (CellExecutionError, CellTimeoutError, DeadKernelError, TooSlow, OSError, KeyboardInterrupt) as error:
         reason = str(error) or "interrupted"
         where = f"{chapter.source.relative_to(chapter.root)}, cell {current}"
         sys.exit(f"\n{where}: {reason}\n{chapter.notebook.relative_to(chapter.root)} was left as it was.")
