@@ -18,7 +18,7 @@ import yaml
 from derivable.book.chapters import Chapter, find_chapter, find_chapters, find_root
 from derivable.book.execute import write_whole
 
-STORED = Path("benchmarks", "results", "code-mutants.json")
+STORED = Path("benchmarks", "scores", "code-mutants.json")
 EXPLAINED = Path("book", "code-survivors.yml")
 UNNOTICED = ("survived", "no tests")
 CONFIGURATION = """

@@ -28,7 +28,7 @@ from derivable.claims.statement import Statement
 
 FLIPPED = {"<=": ">=", ">=": "<="}
 CHECKED = ("derivation", "cited")  # kinds of claims whose steps are statements; measured ones have their own tests
-STORED = Path("benchmarks", "results", "mutants.json")
+STORED = Path("benchmarks", "scores", "mutants.json")
 EXPLAINED = Path("book", "survivors.yml")
 HARDER = 400  # points of the second search, which tells "still true" from "not noticed"
 

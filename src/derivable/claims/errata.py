@@ -11,7 +11,7 @@ from .check import as_line
 from .guard import judge_all
 from .statements import accepted
 
-STORED = Path("benchmarks", "results", "errata.json")  # below the book's root
+STORED = Path("benchmarks", "scores", "errata.json")  # below the book's root
 FORMS = ("wrong", "right", "equal")
 FIELDS = ("setup", "lhs", "relation", "limit", "breaks", "tol")
 
