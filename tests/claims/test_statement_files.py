@@ -148,7 +148,7 @@ def test_huge_numbers_and_long_sums_end_soon(formula, verdict):
 
 def test_a_statement_that_never_ends_is_stopped_and_named_and_the_next_one_is_judged():
     runaway = statement(id="runaway", lhs="bernoulli(10**4)**(10**4) + bernoulli(9998)**9998", rhs="bernoulli(9996)**9996")
-    stopped, judged = judge_all([runaway, statement()], seconds=1)
+    stopped, judged = judge_all([runaway, statement()], seconds=1.0)
     assert stopped["verdict"] == "undecided" and stopped["evidence"].startswith("stopped without an answer (at: ")
     assert judged["verdict"] == "decided"
 
