@@ -43,8 +43,9 @@ from derivable.claims import (
 from derivable.claims.budget import within_budget
 from derivable.claims.derivation import Claim, Instance, Step
 from derivable.claims.domains import domain_from_record
-from derivable.claims.formula import parse
+from derivable.claims.formula import parse, write
 from derivable.claims.judge import judge
+from derivable.claims.render import latex
 from derivable.claims.statement import Statement
 from derivable.claims.zero import find_zero
 
@@ -337,6 +338,18 @@ def test_a_record_reads_back_as_the_same_statement(left, step, domain):
         same = {symbol: again[str(symbol)] for symbol in original.free_symbols}
         assert sympy.simplify(side.doit() - original.subs(same).doit()) == side.doit() * 0
     assert record["verdict"] == record["steps"][0]["verdict"] and record["sympy"] == sympy.__version__
+
+
+@pytest.mark.parametrize("size", [sympy.Integer(2), n])
+def test_an_identity_matrix_is_written_as_one_and_not_as_the_imaginary_unit(size):
+    for written in (sympy.Identity(size), sympy.ZeroMatrix(size, size), 2 * sympy.Identity(size)):
+        assert parse(write(written), {"n": n}) == written
+
+
+def test_a_reciprocal_of_a_sum_is_typeset_as_a_fraction():
+    total = Sum(k, (k, 1, n))
+    assert latex(1 / total) == r"\frac{1}{\sum_{k=1}^{n} k}" and latex(-total) == r"-\sum_{k=1}^{n} k"
+    assert latex(Sum(k**2, (k, 1, n)) / total) == r"\frac{1}{\sum_{k=1}^{n} k}\,\sum_{k=1}^{n} k^{2}"
 
 
 @SETTINGS

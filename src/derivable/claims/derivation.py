@@ -14,6 +14,7 @@ import sympy
 
 from .domains import Domain
 from .errors import ClaimError, Refuted, Undecided, Vacuous
+from .formula import write
 from .judge import Judgement, check_side, judge
 from .methods import use, weakest
 from .render import claim_html, claim_latex, claim_text
@@ -190,7 +191,7 @@ class Claim:
             "uses": [f"{claim.chapter}#{claim.id}" if claim.chapter else claim.id for claim in self.used],
             "typeset_by_hand": self.typeset_by_hand,
             "sympy": sympy.__version__,
-            "left": str(self.left),
+            "left": write(self.left),
             "steps": [_said(_step_record(step)) for step in self.steps],
         }
         return _said(record)
@@ -336,9 +337,9 @@ def _step_record(step: Step) -> dict:
     """A step as data. It starts where the step before it ended, the first at the claim's ``left``."""
     return {
         "relation": step.relation,
-        "rhs": str(step.right),
+        "rhs": write(step.right),
         "limit": [str(step.variable), str(step.point)] if step.variable is not None else None,
-        "order": str(step.order) if step.order is not None else None,
+        "order": write(step.order) if step.order is not None else None,
         "verdict": step.judgement.verdict,
         "evidence": step.judgement.evidence,
         "because": step.because,

@@ -16,6 +16,7 @@ class Features:
     signs: list = field(default_factory=list)  # functions of the variable that bend the integrand where they change sign
     steps: list = field(default_factory=list)  # (slope, offset): jumps where slope * x + offset is an integer
     peaks: list = field(default_factory=list)  # (centre, width)
+    decays: list = field(default_factory=list)  # lengths on which an exponential of a line falls or grows
     waves: list = field(default_factory=list)  # (coefficient, power)
 
 
@@ -23,11 +24,20 @@ def find_features(body, symbol) -> Features:
     """The features of ``body`` as a function of ``symbol``."""
     features = Features()
     inner = {variable for part in body.atoms(sympy.Integral, sympy.Sum, sympy.Product) for variable in part.variables}
+    body = body.replace(lambda part: part.is_Mul, _join_exponentials)
     for part in dict.fromkeys(sympy.preorder_traversal(body)):
         free = getattr(part, "free_symbols", set())
         if symbol in free and not free & inner:
             _look_at(part, symbol, features)
     return features
+
+
+def _join_exponentials(product):
+    """Two exponentials have a peak together that neither has alone."""
+    exponents = [factor.args[0] for factor in product.args if isinstance(factor, sympy.exp)]
+    if len(exponents) < 2:
+        return product
+    return sympy.Mul(*(factor for factor in product.args if not isinstance(factor, sympy.exp)), sympy.exp(sympy.Add(*exponents)))
 
 
 def _look_at(part, symbol, features):
@@ -51,7 +61,7 @@ def _look_at(part, symbol, features):
     elif isinstance(part, (sympy.cot, sympy.csc)):
         features.signs.append(sympy.sin(part.args[0]))
     elif isinstance(part, sympy.exp):
-        _bump(part.args[0], symbol, features, lambda a, b, c: 1 / a)
+        _exponential(part.args[0], symbol, features)
     elif isinstance(part, (sympy.sin, sympy.cos)):
         wave = _polynomial(part.args[0], symbol)
         if wave is not None and wave.degree() >= 1:
@@ -93,3 +103,10 @@ def _bump(expression, symbol, features, square_of_width):
     if polynomial is not None and polynomial.degree() == 2:
         a, b, c = polynomial.all_coeffs()
         features.peaks.append((-b / (2 * a), sympy.sqrt(sympy.Abs(square_of_width(a, b, c)))))
+
+
+def _exponential(exponent, symbol, features):
+    _bump(exponent, symbol, features, lambda a, b, c: 1 / a)
+    line = _polynomial(exponent, symbol)
+    if line is not None and line.degree() == 1:
+        features.decays.append(1 / sympy.Abs(line.LC()))

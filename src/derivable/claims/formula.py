@@ -8,6 +8,7 @@ Decimals are exact (``0.1`` is one tenth) and so is ``1/2``.
 import ast
 
 import sympy
+from sympy.printing.str import StrPrinter
 
 LONGEST = 20_000  # characters of one formula
 LARGEST_INTEGER = 10_000  # arguments of functions beyond this stay unevaluated
@@ -99,6 +100,21 @@ def parse(text: str, symbols: dict | None = None, *, bound: bool = False):
         FormulaError: not a formula, an unknown name, or a construct that formulas do not have.
     """
     return _Reader(dict(symbols or {}), bound).read(text)
+
+
+class _Writer(StrPrinter):
+    """SymPy's text, where it reads back: its ``I`` for an identity matrix would be the imaginary unit."""
+
+    def _print_Identity(self, matrix):
+        return f"Identity({self._print(matrix.rows)})"
+
+    def _print_ZeroMatrix(self, matrix):
+        return f"ZeroMatrix({self._print(matrix.rows)}, {self._print(matrix.cols)})"
+
+
+def write(expression) -> str:
+    """The text of a SymPy object, such that :func:`parse` gives the object again."""
+    return _Writer().doprint(expression)
 
 
 def same_text(first: str, second: str) -> bool:

@@ -17,6 +17,7 @@ from .quadrature import LONGEST_SUM, NoValue, infinite_sum, integrate, sign_chan
 LIMIT_CALLS = 800_000  # of Python functions, for SymPy to find a limit inside an expression
 EVALUATIONS = 300_000  # of integrands and summands for one value of one side; a count, so that speed decides nothing
 LARGEST_STEPS = 200  # jumps of a floor inside one integral
+FALLEN = 30  # lengths of decay after which nothing is left of it for a rule to see
 LARGEST_EXPONENT = mp.mpf(10) ** 300
 
 
@@ -194,12 +195,24 @@ def _mul(expression):
     factors = [compile_number(factor) for factor in expression.args]
 
     def value(env):
+        before, error = env.error, mp.zero
+        env.error = mp.zero
         product = factors[0](env)
         for factor in factors[1:]:
-            product = product * factor(env)
+            error, env.error = error + env.error, mp.zero
+            another = factor(env)
+            if error or env.error:
+                error, env.error = error * largest_entry(another), env.error * largest_entry(product)
+            product = product * another
+        env.error += before + error
         return product
 
     return value
+
+
+def largest_entry(value):
+    """The absolute value of a number, the largest of a matrix."""
+    return max((abs(entry) for entry in value), default=mp.zero) if isinstance(value, mp.matrix) else abs(value)
 
 
 def _pow(expression):
@@ -319,6 +332,7 @@ def _integral(expression):
     features = find_features(body, symbol)
     kinks = [compile_number(kink) for kink in features.kinks]
     signs = [compile_number(sign) for sign in features.signs[:4]]
+    decays = [(compile_number(length),) for length in features.decays]
     steps, peaks, waves = (
         [tuple(compile_number(part) for part in pair) for pair in pairs]
         for pairs in (features.steps, features.peaks, features.waves)
@@ -348,8 +362,18 @@ def _integral(expression):
         try:
             places = _places(env, a, b, kinks, [with_value(sign) for sign in signs], steps)
             bumps = [(mp.re(c), w) for c, w in _values(env, peaks) if is_real(c) and w > 0]
+            lengths = [] if mp.isfinite(a) == mp.isfinite(b) else [length for (length,) in _values(env, decays)]
+            unit, end, side = max(lengths, default=mp.one), *((a, 1) if mp.isfinite(a) else (b, -1))
+            bumps += [(end + side * FALLEN * length, length) for length in lengths if length < unit / 8]
             found, error = integrate(
-                with_value(integrand), a, b, places, bumps, _values(env, waves), once=env.depth > 1
+                with_value(integrand),
+                a,
+                b,
+                places,
+                bumps,
+                _values(env, waves),
+                once=env.depth > 1,
+                unit=unit,
             )
         except (ZeroDivisionError, ValueError, OverflowError) as problem:
             raise NoValue(f"the integrand fails: {problem}") from None
@@ -416,6 +440,10 @@ def _places(env, a, b, kinks, signs, steps):
 def _sum(expression):
     product = isinstance(expression, sympy.Product)
     body = expression.function
+    if not product and body.is_Mul:  # the rules for infinite sums stop at an absolute error
+        constant, rest = body.as_independent(*expression.variables, as_Add=False)
+        if constant != 1:
+            return _mul(sympy.Mul(constant, sympy.Sum(rest, *expression.limits), evaluate=False))
     for inner in expression.limits[:-1]:
         body = type(expression)(body, inner)
     if len(expression.limits[-1]) != 3:

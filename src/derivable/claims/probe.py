@@ -6,7 +6,7 @@ import sympy
 from mpmath import mp
 
 from .domains import Domain
-from .numeric import compile_number, evaluate, is_real
+from .numeric import compile_number, evaluate, is_real, largest_entry
 from .quadrature import Diverges, NoValue
 
 DIGITS = 30  # of agreement, for expressions without integrals and infinite sums
@@ -97,7 +97,7 @@ def compare(sides: Sides, point: dict) -> tuple[str, int, object, object]:
     with mp.workdps(digits + 10):
         if _shape(left) != _shape(right):
             return "different", digits, left, right
-        gap, scale, error = _norm(left - right), max(_norm(left), _norm(right)), error_l + error_r
+        gap, scale, error = largest_entry(left - right), max(largest_entry(left), largest_entry(right)), error_l + error_r
         if sides.tolerance is not None:
             allowed = sides.tolerance.p * max(scale, mp.one) / sides.tolerance.q
             if error > allowed:
@@ -111,25 +111,32 @@ def compare(sides: Sides, point: dict) -> tuple[str, int, object, object]:
 def _compare_coarse(sides, point, first):
     """With quadrature: the gap against the error that is left; where the two are close, again with twice the digits."""
     left, right, gap, scale, error = first
-    if gap > 1000 * error and gap > scale / 10**6:
-        return "different", sides.digits, left, right
+    digits, smallest = sides.digits, mp.mpf(10) ** -sides.digits
+    if gap > 1000 * error and gap > scale / 10**6 and gap > smallest:
+        return "different", digits, left, right
     agreed = _agreed_digits(gap, scale, error)
     if gap <= 10 * error and agreed >= ENOUGH_DIGITS:
-        return "equal", min(agreed, sides.digits), left, right
-    (left, error_l), (right, error_r) = sides.at(point, 2 * sides.digits)
-    with mp.workdps(2 * sides.digits + 10):
-        before, gap, error = gap, _norm(left - right), error_l + error_r
+        return "equal", min(agreed, digits), left, right
+    (left, error_l), (right, error_r) = sides.at(point, 2 * digits)
+    with mp.workdps(2 * digits + 10):
+        before, larger, gap, error = gap, scale, largest_entry(left - right), error_l + error_r
+        scale = max(largest_entry(left), largest_entry(right))
         agreed = _agreed_digits(gap, scale, error)
         if gap > 1000 * error and abs(gap - before) <= before / 20:
-            return "different", sides.digits, left, right
+            return "different", digits, left, right
         if agreed >= ENOUGH_DIGITS and (gap <= 10 * error or gap <= before / 1000):
-            return "equal", min(agreed, sides.digits), left, right
+            return "equal", min(agreed, digits), left, right
+        # Both sides are 0, and what is left of their terms falls as the digits grow. A tiny value is another thing.
+        if larger > smallest**4 and scale <= larger * mp.sqrt(smallest) and error <= mp.sqrt(smallest):
+            return "equal", digits, left, right
     raise NoValue(f"the quadrature or the sum leaves an error of {mp.nstr(error, 2)}")
 
 
 def _agreed_digits(gap, scale, error) -> int:
-    left_over = max(gap, error) / max(scale, mp.mpf(10) ** -ENOUGH_DIGITS)
-    return int(-mp.log10(left_over)) if left_over > 0 else mp.dps
+    left_over = max(gap, error)
+    if left_over == 0:
+        return mp.dps
+    return int(-mp.log10(left_over / scale)) if scale > 0 else 0
 
 
 def _compare_fine(sides, point, first):
@@ -141,19 +148,13 @@ def _compare_fine(sides, point, first):
     for carried, finer in ((digits, 2 * digits + 20), (2 * digits + 20, 6 * digits)):
         (left, _), (right, _) = sides.at(point, finer)
         with mp.workdps(finer + 10):
-            gap = _norm(left - right)
+            gap = largest_entry(left - right)
             if gap == 0 or gap <= before * mp.mpf(10) ** (-digits // 2):
                 return "equal", digits, left, right
             if abs(gap - before) <= before / 100 and gap > mp.mpf(10) ** -carried:
                 return "different", digits, left, right
         before = gap
     raise NoValue("the difference does not settle as the digits grow")
-
-
-def _norm(value):
-    if isinstance(value, mp.matrix):
-        return max((abs(entry) for entry in value), default=mp.zero)
-    return abs(value)
 
 
 def _shape(value):
@@ -243,7 +244,7 @@ def _exceeds_in_value(sides, point):
         if gap > 1000 * error and gap > max(scale * 1000, 1) * mp.mpf(10) ** -sides.digits:
             return True, sides.digits, left, right
     outcome, digits, left, right = compare(sides, point)  # too close to tell: the careful comparison does
-    return outcome == "different", digits, left, right
+    return outcome == "different" and mp.re(left) > mp.re(right), digits, left, right
 
 
 def _probe(left, right, domain, seed, count, violates, search=False, plain=True, breaks=(), tolerance=None) -> Probe:

@@ -27,7 +27,7 @@ class Diverges(NoValue):
 Function = Callable[[object], object]
 
 
-def integrate(function: Function, a, b, kinks=(), peaks=(), waves=(), once=False):
+def integrate(function: Function, a, b, kinks=(), peaks=(), waves=(), once=False, unit=1):
     """(value, error) of the integral of ``function`` from ``a`` to ``b``.
 
     Args:
@@ -35,7 +35,12 @@ def integrate(function: Function, a, b, kinks=(), peaks=(), waves=(), once=False
         peaks: (centre, width) of bumps that a rule must not step over.
         waves: (coefficient, power) of the phases ``coefficient * x**power`` of its oscillations.
         once: whether the rule's own estimate is enough: inside another integral, which is looked at in two ways itself.
+        unit: of length; a rule for an infinite end takes it for granted that the function falls within a few of them.
     """
+    if unit != 1:
+        kinks, peaks = [place / unit for place in kinks], [(centre / unit, width / unit) for centre, width in peaks]
+        waves = [(coefficient * unit**power, power) for coefficient, power in waves]
+        return integrate(lambda t: unit * function(unit * t), a / unit, b / unit, kinks, peaks, waves, once)
     if a > b:
         value, error = integrate(function, b, a, kinks, peaks, waves, once)
         return -value, error
@@ -165,18 +170,33 @@ def _distinct(places):
 
 def _quad(function, points):
     """(value, error): Gauss-Legendre where the function is smooth, tanh-sinh where it is not or the piece is infinite."""
-    total, error = mp.zero, mp.zero
+    total, error, size = mp.zero, mp.zero, _size(function, points)
+
+    def scaled(t):  # mpmath stops at an absolute error, whatever the size of the values
+        return function(t) / size
+
     for piece in zip(points, points[1:], strict=False):
         value = rest = None
         if mp.isfinite(piece[0]) and mp.isfinite(piece[1]):
-            value, rest = mp.quadgl(function, piece, error=True, maxdegree=5)
+            value, rest = mp.quadgl(scaled, piece, error=True, maxdegree=5)
         if value is None or not rest <= abs(value) * mp.mpf(10) ** (4 - mp.dps):
             degree = 6 if mp.dps <= 20 else 7 if mp.dps <= 30 else 9
-            value, rest = mp.quadts(function, piece, error=True, maxdegree=degree)
+            value, rest = mp.quadts(scaled, piece, error=True, maxdegree=degree)
         total, error = total + value, error + rest
     if not mp.isfinite(total):
         raise NoValue("the quadrature gives no finite value")
-    return total, error
+    return total * size, error * size
+
+
+def _size(function, points):
+    """A power of two near the largest of a few values of the function between the points."""
+    finite = [point for point in points if mp.isfinite(point)] or [mp.zero]
+    pairs = list(zip(finite, finite[1:], strict=False))
+    places = [low + (high - low) * share for low, high in pairs for share in (mp.mpf(1) / 16, mp.mpf(9) / 16)]
+    places += [finite[-1] + 1] * mp.isinf(points[-1]) + [finite[0] - 1] * mp.isinf(points[0])
+    values = [abs(function(place)) for place in places]
+    largest = max((value for value in values if mp.isfinite(value)), default=mp.zero)
+    return mp.ldexp(1, mp.mag(largest)) if largest else mp.one
 
 
 def _points(ends, peaks, second):

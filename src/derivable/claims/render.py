@@ -45,6 +45,8 @@ class _Printer(LatexPrinter):
         return rf"{self._hprint_Function(expression.func.__name__)}{power}{{\left({arguments}\right)}}"
 
     def _print_Mul(self, expression):
+        if not expression.is_Mul:  # SymPy sends reciprocals here
+            return super()._print_Mul(expression)
         large = [factor for factor in expression.args if isinstance(factor, LARGE)]
         rest = [factor for factor in expression.args if not isinstance(factor, LARGE)]
         if len(large) != 1 or not rest:
