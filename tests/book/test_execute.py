@@ -46,7 +46,7 @@ def test_the_notebook_stores_outputs_counts_and_hashes_but_no_times(chapter):
     assert [cell.execution_count for cell in code] == [1, 2]
     assert code[0].outputs[0].text == "one third is 0.333333\n"
     assert code[1].metadata == {"tags": ["live"]}
-    assert set(notebook.metadata.derivable) == {"source_hash", "code_hash", "lock_hash"}
+    assert set(notebook.metadata.derivable) == {"source_hash", "code_hash", "lock_hash", "recalled_hash"}
     assert "execution" not in code[0].metadata
     assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
 

@@ -1,6 +1,9 @@
-import pytest
+from graphlib import CycleError
 
-from derivable.book.freshness import fingerprint, imported_files
+import pytest
+from conftest import claim, make_chapter, write_claims
+
+from derivable.book.freshness import fingerprint, imported_files, in_order
 
 
 def write(root, files):
@@ -77,3 +80,36 @@ def test_code_that_the_chapter_does_not_import_leaves_it_fresh(chapter):
     before = fingerprint(chapter)
     write(chapter.root / "src" / "derivable", {"elsewhere.py": "x = 1\n"})
     assert fingerprint(chapter) == before
+
+
+def recall_in(chapter, call):
+    import_in(chapter, f"import derivable\n{call}")
+    return chapter
+
+
+def test_a_recalled_claim_that_changes_makes_the_chapter_that_recalls_it_stale(chapter):
+    early = recall_in(make_chapter(chapter.root, "early"), 'recall("tiny", "square")')
+    write_claims(chapter, claim(), claim(id="other"))
+    before = fingerprint(early)
+    write_claims(chapter, claim(), claim(id="other", title="Another title"))
+    assert fingerprint(early) == before
+    write_claims(chapter, claim(verdict="probed"), claim(id="other"))
+    after = fingerprint(early)
+    assert {key for key in before if before[key] != after[key]} == {"recalled_hash"}
+
+
+def test_a_chapter_runs_after_those_whose_claims_it_recalls(chapter):
+    recall_in(make_chapter(chapter.root, "early"), 'recall("tiny", "square")')
+    assert [c.topic for c in in_order(chapter.root)] == ["tiny", "early"]
+    recall_in(chapter, 'recall("probability/early", "square")')
+    with pytest.raises(CycleError):
+        in_order(chapter.root)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [('recall(name, "square")', "recall must be given a chapter and an id as text"), ('recall("nothing", "x")', "got 'nothing'")],
+)
+def test_a_recall_that_names_no_chapter_is_an_error(chapter, call, message):
+    with pytest.raises(ValueError, match=message):
+        fingerprint(recall_in(chapter, call))

@@ -21,7 +21,12 @@ from derivable.book.rules import RULES, called
 
 LARGEST = 300_000  # bytes of one notebook
 WIDGET = "application/vnd.jupyter.widget-view+json"
-STALE = {"source_hash": "the source", "code_hash": "the code in src/ that it imports", "lock_hash": "requirements.txt"}
+STALE = {
+    "source_hash": "the source",
+    "code_hash": "the code in src/ that it imports",
+    "lock_hash": "requirements.txt",
+    "recalled_hash": "a claim that it recalls from another chapter",
+}
 PIN = re.compile(r"[\w.-]+(\[[\w,.-]+\])?==[\w.!]+( *;.+)?")  # no ranges, no wildcards, no addresses
 RAISING = {"raises", "warns", "fail", "wait_for"}  # of pytest, and Playwright's wait, which fails when its time is over
 

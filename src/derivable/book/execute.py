@@ -21,8 +21,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-from derivable.book.chapters import Chapter, find_chapter, find_chapters, find_root
-from derivable.book.freshness import fingerprint, read_source
+from derivable.book.chapters import Chapter, find_chapter, find_root
+from derivable.book.freshness import fingerprint, in_order, read_source, recalled_chapters
 
 CELL_SECONDS = 120
 CPU_SECONDS = 30  # of one chapter at the small scale; not stored, because they differ between runs
@@ -138,10 +138,13 @@ def main() -> None:
     options = parser.parse_args()
     try:
         root = find_root()
-        chapters = [find_chapter(root, options.chapter)] if options.chapter else find_chapters(root)
+        chapters = [find_chapter(root, options.chapter)] if options.chapter else in_order(root)
+        stale: list[Chapter] = []
+        for chapter in chapters:
+            if options.all or not is_fresh(chapter) or not set(recalled_chapters(chapter)).isdisjoint(stale):
+                stale.append(chapter)
     except ValueError as error:
         sys.exit(str(error))
-    stale = [chapter for chapter in chapters if options.all or not is_fresh(chapter)]
     print(f"== Chapters: {len(stale)} to run, {len(chapters) - len(stale)} fresh")
     for position, chapter in enumerate(stale, 1):
         run(chapter, f"[{position}/{len(stale)}] {chapter.name}")
