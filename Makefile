@@ -12,6 +12,8 @@ ASSETS := node_modules/.ready
 WITH_NODE := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 NOTEBOOKS := $(wildcard book/*/*.ipynb)
 WORKERS := -n 2 --dist loadfile
+# What has shapes is checked as it runs. The checker has none, and counts its own calls: it is tested as it is.
+CHECKED := derivable.probability,derivable.training,derivable.attention,derivable.generative,derivable.sequences,derivable.systems,derivable.evidence
 
 export OMP_NUM_THREADS := 1
 export PYTHONUTF8 := 1
@@ -83,9 +85,9 @@ lint: $(READY) ## Style and unused code (ruff)
 	@echo "== Style"
 	@$(BIN) -m ruff check .
 
-unit: $(READY) ## Tests of the shared code, the claims and the tools, with shapes and types checked at run time
+unit: $(READY) ## Tests of the shared code (its shapes and types checked as it runs), the claims and the tools
 	@echo "== Unit tests"
-	@$(BIN) -m pytest tests --ignore=tests/page --quiet $(WORKERS) --jaxtyping-packages=derivable,beartype.beartype
+	@$(BIN) -m pytest tests --ignore=tests/page --quiet $(WORKERS) --jaxtyping-packages=$(CHECKED),beartype.beartype
 
 structure: $(READY) ## Every chapter is paired, executed, fresh, small and proves what it says; pins are pins, tests can fail
 	@echo "== Structure of the chapters"
