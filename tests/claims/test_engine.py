@@ -344,12 +344,13 @@ def test_a_record_reads_back_as_the_same_statement(left, step, domain):
 def test_an_identity_matrix_is_written_as_one_and_not_as_the_imaginary_unit(size):
     for written in (sympy.Identity(size), sympy.ZeroMatrix(size, size), 2 * sympy.Identity(size)):
         assert parse(write(written), {"n": n}) == written
+    assert write(sympy.ImmutableMatrix([[x, y]])) == "Matrix([[x, y]])"
 
 
 def test_a_reciprocal_of_a_sum_is_typeset_as_a_fraction():
     total = Sum(k, (k, 1, n))
     assert latex(1 / total) == r"\frac{1}{\sum_{k=1}^{n} k}" and latex(-total) == r"-\sum_{k=1}^{n} k"
-    assert latex(Sum(k**2, (k, 1, n)) / total) == r"\frac{1}{\sum_{k=1}^{n} k}\,\sum_{k=1}^{n} k^{2}"
+    assert latex(Sum(k**2, (k, 1, n)) / total) == r"\frac{\sum_{k=1}^{n} k^{2}}{\sum_{k=1}^{n} k}"
 
 
 @SETTINGS

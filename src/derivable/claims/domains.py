@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import sympy
 from sympy import Rational, oo
 
+LARGEST_SIDE = 13  # of a matrix at the far end of its sizes
 HEIGHT = 9973  # denominators of sampled rationals: a prime, so that nothing cancels by chance
 
 
@@ -178,7 +179,7 @@ class Matrices:
         elif self.kind == "positive definite":
             matrix = matrix * matrix.T + sympy.eye(rows) / 7
         elif self.kind == "orthogonal":
-            skew = matrix - matrix.T
+            skew = (matrix - matrix.T).applyfunc(lambda entry: Rational(round(entry * 7), 7))  # its inverse stays printable
             matrix = (sympy.eye(rows) - skew) * (sympy.eye(rows) + skew).inv()
         return sympy.ImmutableMatrix(matrix)
 
@@ -378,16 +379,21 @@ class Domain:
                     return
 
     def edge_points(self, seed: str) -> Iterator[dict]:
-        """Points with one scalar variable near an end of its range (or far out), the others generic."""
+        """Points with one scalar variable near an end of its range (or far out), the others generic; functions are drawn once."""
         rng = random.Random(seed)
         compiled = self._compiled_hypotheses()
+        functions = {name: kind.draw(rng) for name, kind in self.kinds.items() if isinstance(kind, Smooth)}
+        matrices = [kind for kind in self.kinds.values() if isinstance(kind, Matrices)]
+        sides = {str(symbol) for kind in matrices for symbol in sympy.Tuple(kind.rows, kind.columns).free_symbols}
         for name, kind in self.kinds.items():
             if not isinstance(kind, (Real, Integers)):
                 continue
             for edge in kind.edges():
+                if name in sides:
+                    edge = min(edge, sympy.Integer(LARGEST_SIDE))
                 # Once with the smallest integers beside it, once with generic ones.
                 for others in (0, 3):
-                    point = self._point(rng, others, [rng.random() for _ in self.kinds], fixed={name: edge})
+                    point = self._point(rng, others, [rng.random() for _ in self.kinds], fixed=functions | {name: edge})
                     if self._satisfies(point, compiled):
                         yield point
 

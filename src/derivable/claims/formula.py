@@ -105,6 +105,9 @@ def parse(text: str, symbols: dict | None = None, *, bound: bool = False):
 class _Writer(StrPrinter):
     """SymPy's text, where it reads back: its ``I`` for an identity matrix would be the imaginary unit."""
 
+    def _print_MatrixBase(self, matrix):
+        return f"Matrix({self._print(matrix.tolist())})"
+
     def _print_Identity(self, matrix):
         return f"Identity({self._print(matrix.rows)})"
 

@@ -45,13 +45,10 @@ class _Printer(LatexPrinter):
         return rf"{self._hprint_Function(expression.func.__name__)}{power}{{\left({arguments}\right)}}"
 
     def _print_Mul(self, expression):
-        if not expression.is_Mul:  # SymPy sends reciprocals here
-            return super()._print_Mul(expression)
         large = [factor for factor in expression.args if isinstance(factor, LARGE)]
-        rest = [factor for factor in expression.args if not isinstance(factor, LARGE)]
-        if len(large) != 1 or not rest:
+        factor = sympy.Mul(*(factor for factor in expression.args if not isinstance(factor, LARGE)))
+        if not expression.is_Mul or len(large) != 1 or factor == 1 or factor.has(*LARGE):  # SymPy sends reciprocals here too
             return super()._print_Mul(expression)
-        factor = sympy.Mul(*rest)
         text = self.parenthesize(factor, PRECEDENCE["Mul"]) if factor.is_Add else self._print(factor)
         return ("-" if factor == -1 else text + r"\,") + self._print(large[0])
 
