@@ -14,7 +14,7 @@ from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 
 from derivable.book.chapters import Chapter, find_chapters
-from derivable.book.freshness import fingerprint, imported_files
+from derivable.book.freshness import fingerprint, imported_files, recalled_chapters
 
 REPOSITORY = "https://github.com/derivable/derivable"
 DEVICE = re.compile(r"^experiments run on (\w+)$", re.MULTILINE)
@@ -58,6 +58,9 @@ def provenance(chapter: Chapter) -> str:
     now = fingerprint(chapter)
     files = {"source": {chapter.source}, "code": imported_files(chapter), "lock": {chapter.root / "requirements.txt"}}
     names = {"source": "source", "code": "shared code", "lock": "package versions"}
+    others = {other.notebook for other in recalled_chapters(chapter)}
+    if others:
+        files, names = files | {"recalled": others}, names | {"recalled": "recalled claims"}
     parts = []
     for key, name in names.items():
         same = hashes[f"{key}_hash"] == now[f"{key}_hash"]

@@ -22,12 +22,15 @@ def test_an_unknown_chapter_is_an_error_that_lists_the_known_ones(book):
         find_chapter(book, "nowhere")
 
 
-def test_chapters_come_in_the_order_of_the_parts(book):
-    for name in ("training/a.md", "probability/z.md"):
+def test_chapters_come_in_the_order_of_the_contents_and_those_that_are_not_in_it_by_part(book):
+    for name in ("training/a.md", "probability/z.md", "probability/b.md"):
         path = book / "chapters" / name
         path.parent.mkdir(exist_ok=True)
         path.write_text("# Title\n", encoding="utf-8")
-    assert [chapter.name for chapter in find_chapters(book)] == ["probability/tiny", "probability/z", "training/a"]
+    assert [chapter.name for chapter in find_chapters(book)] == ["probability/tiny", "probability/b", "probability/z", "training/a"]
+    contents = book / "_toc.yml"
+    contents.write_text("  - file: book/training/a\n" + contents.read_text(encoding="utf-8"), encoding="utf-8")
+    assert [chapter.name for chapter in find_chapters(book)][:2] == ["training/a", "probability/tiny"]
 
 
 def test_the_title_is_the_first_heading(chapter):

@@ -1,6 +1,7 @@
 """What a reader does besides running cells: find, follow, darken, move a figure, print, read without JavaScript."""
 
 import json
+import re
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
@@ -83,7 +84,10 @@ def test_a_chapter_says_how_to_cite_it_and_where_its_outputs_come_from(visitor, 
     assert path.replace(".html", ".ipynb") in entry
     notebook = nbformat.read(ROOT / path.replace(".html", ".ipynb"), as_version=4)
     sentence = page.locator(".provenance").inner_text()
-    assert all(digest[:8] in sentence for digest in notebook.metadata["derivable"].values())
+    hashes = notebook.metadata["derivable"]
+    assert all(hashes[f"{inputs}_hash"][:8] in sentence for inputs in ("source", "code", "lock"))
+    recalls = any(re.search(r"(?<!\w)recall\(", cell.source) for cell in notebook.cells if cell.cell_type == "code")
+    assert (f"recalled claims {hashes['recalled_hash'][:8]}" in sentence) == recalls
     assert "run on" in sentence
 
 

@@ -1,5 +1,6 @@
 """Where the book's files are: the root, the parts, and each chapter's pair of source and executed notebook."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,10 +50,12 @@ def find_root(start: Path | None = None) -> Path:
 
 
 def find_chapters(root: Path) -> list[Chapter]:
-    """All chapters that have a source, by part in the book's order and then by topic."""
+    """All chapters that have a source, in the order of the table of contents; those that are not in it last, by part and topic."""
     sources = (root / "chapters").glob("*/*.md")
     chapters = [Chapter(root, path.parent.name, path.stem) for path in sources if path.parent.name in PARTS]
-    return sorted(chapters, key=lambda chapter: (PARTS.index(chapter.part), chapter.topic))
+    listed = re.findall(r"book/(\S+/\S+)", (root / "_toc.yml").read_text(encoding="utf-8"))
+    places = {name: place for place, name in enumerate(listed)}
+    return sorted(chapters, key=lambda c: (places.get(c.name, len(listed)), PARTS.index(c.part), c.topic))
 
 
 def find_chapter(root: Path, name: str) -> Chapter:
