@@ -7,7 +7,7 @@ import pytest
 import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sympy import Derivative, Integral, Matrix, Rational, Sum, Symbol, cos, exp, log, oo, pi, sin, sqrt
+from sympy import Derivative, Integral, Matrix, Rational, Subs, Sum, Symbol, cos, exp, log, oo, pi, sin, sqrt
 
 from derivable.claims import (
     ClaimError,
@@ -314,6 +314,15 @@ def test_a_strategy_over_its_budget_proves_nothing(monkeypatch):
     monkeypatch.setattr("derivable.claims.zero.CALLS", 1)
     monkeypatch.setattr("derivable.claims.zero.LAST_CALLS", 1)
     assert find_zero(sin(x) ** 2 + cos(x) ** 2 - 1) is None
+
+
+def test_functions_are_chosen_in_nested_substitutions_too():
+    arbitrary = Domain(g=smooth(), x=real(), y=real())
+    g, x, y = arbitrary
+    gap = g(x) - g(y)
+    on_the_diagonal = Derivative(Subs(gap, (x, y), (y, y)), y) - Subs(Derivative(gap, y), (x, y), (y, y))
+    assert judge(Statement(on_the_diagonal, "=", Derivative(g(y), y), arbitrary)).verdict in ("decided", "symbolic", "probed")
+    assert judge(Statement(on_the_diagonal, "=", 2 * Derivative(g(y), y), arbitrary)).verdict == "refuted"
 
 
 # ---- Records and rendering

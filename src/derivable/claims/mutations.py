@@ -86,7 +86,12 @@ def _at(node, domain):
             yield "sign of a term", node - 2 * term
             yield "dropped term", node - term
             yield "factor 2 on a term", node + term
-    if isinstance(node, sympy.Mul):
+    if isinstance(node, sympy.MatMul):
+        for index in range(len(node.args)):
+            rest = node.args[:index] + node.args[index + 1 :]
+            if node.args[index] != -1 and _conform(rest):
+                yield "dropped factor", sympy.MatMul(*rest)
+    elif isinstance(node, sympy.Mul):
         for factor in node.args:
             if factor == -1:
                 continue
@@ -130,6 +135,11 @@ def _at(node, domain):
         yield "transpose", node.T
     if isinstance(node, sympy.Transpose) and node.rows == node.cols:
         yield "lost transpose", node.args[0]
+
+
+def _conform(factors) -> bool:
+    shapes = [factor.shape for factor in factors if getattr(factor, "is_Matrix", False)]
+    return bool(shapes) and all(left[1] == right[0] for left, right in zip(shapes, shapes[1:], strict=False))
 
 
 def _on_the_whole(expression, domain):

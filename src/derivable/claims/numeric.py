@@ -531,7 +531,10 @@ def _derivative(expression):
 
 
 def _subs(expression):
-    return compile_number(expression.doit(integrals=False))
+    done = expression.doit(integrals=False)
+    if isinstance(done, sympy.Subs):
+        raise NoValue(f"the substitution {done} cannot be carried out")
+    return compile_number(done)
 
 
 def _limit(expression):

@@ -73,9 +73,14 @@ class Sides:
 
 
 def _choose(expression, chosen):
-    for symbol, function in chosen.items():
-        expression = expression.replace(symbol, lambda *args, function=function: function(*args))
-    return expression.doit(integrals=False) if expression.has(sympy.Derivative, sympy.Subs) else expression
+    for _ in range(2):  # carrying out a derivative may bring a function forth once more
+        for symbol, function in chosen.items():
+            expression = expression.replace(symbol, lambda *args, function=function: function(*args))
+        if expression.has(sympy.Derivative, sympy.Subs):
+            expression = expression.doit(integrals=False)
+        if not expression.has(*chosen):
+            break
+    return expression
 
 
 def _needs_quadrature(expression) -> bool:
