@@ -46,6 +46,7 @@ def page(tmp_path):
 
     def build(**results: dict) -> str:
         (tmp_path / "conf.py").write_text(CONFIG)
+        (tmp_path / "_toc.yml").write_text("root: index\n")
         (tmp_path / "index.rst").write_text("Page\n====\n\n.. benchmarks::\n\n.. timings::\n\n.. robustness::\n")
         folder = tmp_path / "benchmarks" / "results"
         folder.mkdir(parents=True)

@@ -35,7 +35,7 @@ def test_a_claim_of_another_chapter_is_used_by_its_full_name(book, chapter):
     execute(other, lambda cell, count: None)
     write_claims(other, claim(id="base", verdict="probed"))
     write_claims(chapter, claim(uses=["probability/other#base"]))
-    base, square = build_ledger(book)
+    square, base = build_ledger(book)  # a chapter that is not in the contents comes last
     assert base["used_by"] == ["probability/tiny#square"] and square["worth"] == "probed"
 
 
