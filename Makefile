@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env read test lint unit structure compare html page page-report lab execute chapter bench timings mutants code-mutants seeds faults machines lock audit clean
+.PHONY: help env read test lint unit structure compare html page page-report lab execute chapter bench timings mutants code-mutants seeds faults machines safety lock audit clean
 
 VENV := .venv
 BIN := $(VENV)/bin/python
@@ -125,7 +125,10 @@ faults: $(READY) $(ASSETS) ## Kill the commands of a small book at random, fill 
 machines: $(READY) ## Other Pythons and settings (PART=resolve, outputs or suite for one of them; CHAPTER=name for its outputs)
 	@$(BIN) -m benchmarks.machines $(if $(CHAPTER),--chapter $(CHAPTER)) $(PART)
 
-# Tools that only these two targets need, in an environment of their own.
+safety: html $(TOOLS)/.ready ## Look whether SECURITY.md holds (PART=notebooks, tests or packages for one of them)
+	@$(BIN) -m benchmarks.safety $(PART)
+
+# Tools that only these targets need, in an environment of their own.
 $(TOOLS)/.ready: Makefile
 	@rm -rf $(TOOLS) && python3 -m venv $(TOOLS) && $(TOOLS)/bin/python -m pip install -qq --no-input uv==0.13.9 pip-audit==2.10.1
 	@touch $@

@@ -1,8 +1,9 @@
 """Is it the same elsewhere? ``python -m benchmarks.machines [resolve] [outputs] [suite]`` asks other Pythons and settings.
 
 resolve: pip finds all pinned packages, as wheels, for each Python (a minute or two each; needs the package index).
-outputs: every chapter runs again, its outputs compared (nbval), with another number of threads, and at a path with spaces
-    and letters outside ASCII, in another language, with a home that cannot be written (as long as `make compare`, each).
+outputs: every chapter runs again, its outputs compared (nbval), with another number of threads, with other budgets of
+    calls, and at a path with spaces and letters outside ASCII, in another language, with a home that cannot be written
+    (as long as `make compare`, each).
 suite: an environment for every other Python that is installed here, and the unit tests in it (10 to 20 minutes each).
 """
 
@@ -68,6 +69,8 @@ def outputs(root: Path, topic: str) -> dict[str, str]:
         settings = {
             "1 thread": (command, root, {"OMP_NUM_THREADS": "1"}),
             "2 threads": (command, root, {"OMP_NUM_THREADS": "2"}),
+            "budgets of calls a fifth smaller": (command, root, {"DERIVABLE_BUDGET": "0.8"}),
+            "budgets of calls a quarter larger": (command, root, {"DERIVABLE_BUDGET": "1.25"}),
             f"a path like {copy.name!r}, LC_ALL={language}, a home that cannot be written": ([*frozen, *command], copy, elsewhere),
         }
         for name, (words, folder, environment) in settings.items():

@@ -1,4 +1,4 @@
-"""The end of each chapter: how to cite it, and which run produced what it shows.
+"""The end of each chapter: how to cite it, and which run produced what it shows; the directive ``freshness`` lists the latter.
 
 The facts come from the notebook's metadata and from git at build time; where there is no history, hashes stand alone.
 """
@@ -12,11 +12,13 @@ import nbformat
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
+from sphinx.util.docutils import SphinxDirective
 
 from derivable.book.chapters import Chapter, find_chapters
 from derivable.book.freshness import fingerprint, imported_files, recalled_chapters
 
 REPOSITORY = "https://github.com/derivable/derivable"
+OLDER = "older than the present one"
 DEVICE = re.compile(r"^experiments run on (\w+)$", re.MULTILINE)
 
 
@@ -64,7 +66,7 @@ def provenance(chapter: Chapter) -> str:
     parts = []
     for key, name in names.items():
         same = hashes[f"{key}_hash"] == now[f"{key}_hash"]
-        commit = last_commit(chapter.root, files[key]) if same else "older than the present one"
+        commit = last_commit(chapter.root, files[key]) if same else OLDER
         parts.append(f"{name} {hashes[f'{key}_hash'][:8]}" + f" ({commit})" * bool(commit))
     where, time = device(notebook), seconds(chapter)
     run = f"; run on {where}" * bool(where) + f", {time}" * bool(time)
@@ -81,6 +83,21 @@ def bibtex(chapter: Chapter, year: str) -> str:
     }
     lines = "".join(f"  {name} = {{{value}}},\n" for name, value in fields.items())
     return f"@incollection{{derivable-{chapter.topic},\n{lines}}}"
+
+
+class Freshness(SphinxDirective):
+    """One line for each chapter: what its outputs came from."""
+
+    def run(self) -> list[nodes.Node]:
+        self.env.note_reread()  # a commit changes this page and none of its files
+        facts = self.env.derivable_provenance
+        chapters = [chapter for chapter in find_chapters(Path(self.env.srcdir)) if f"book/{chapter.name}" in facts]
+        older = sum(OLDER in facts[f"book/{chapter.name}"] for chapter in chapters)
+        items = nodes.bullet_list()
+        for chapter in chapters:
+            facts_of_it = facts[f"book/{chapter.name}"].replace("this page", chapter.title)
+            items += nodes.list_item("", nodes.paragraph(text=facts_of_it))
+        return [nodes.paragraph(text=f"{len(chapters) - older} of {len(chapters)} chapters are fresh."), items]
 
 
 class Colophon(SphinxTransform):
@@ -111,4 +128,5 @@ def find_changed(app: Sphinx, env, added, changed, removed) -> list[str]:
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("env-get-outdated", find_changed)
     app.add_transform(Colophon)
+    app.add_directive("freshness", Freshness)
     return {"parallel_read_safe": True}

@@ -1,5 +1,5 @@
 """The directives ``benchmarks``, ``timings`` and ``robustness``: tables of what ``make bench``, ``make timings``,
-``make seeds``, ``make faults`` and ``make machines`` stored.
+``make seeds``, ``make faults``, ``make machines`` and ``make safety`` stored.
 
 Each file of ``benchmarks/results`` holds one machine's measurements.
 """
@@ -194,7 +194,8 @@ class Robustness(Measurements):
     """What was found with other seeds, with faults, and on other machines; one section for each, with every machine in it."""
 
     def run(self) -> list[nodes.Node]:
-        kinds = {"seeds": ("Other seeds", self.seeds), "faults": ("Faults", self.faults), "machines": ("Other machines", self.machines)}
+        kinds = {"seeds": ("Other seeds", self.seeds), "faults": ("Faults", self.faults), "machines": ("Other machines", self.outcomes),
+                 "safety": ("Safety", self.outcomes)}
         pages = []
         for kind, (title, show) in kinds.items():
             measured = {name: result[kind] for name, result in self.results().items() if kind in result}
@@ -228,9 +229,9 @@ class Robustness(Measurements):
         rows.append(["failures planted in a healthy book", caught])
         return [paragraph(f"Measured {result['started']['date']}."), table(("fault", "outcome"), rows)]
 
-    def machines(self, result: dict) -> list[nodes.Node]:
+    def outcomes(self, result: dict) -> list[nodes.Node]:
         rows = [list(pair) for pair in result["outcomes"].items()]
-        return [paragraph(f"Measured {result['started']['date']}."), table(("what was different", "outcome"), rows)]
+        return [paragraph(f"Measured {result['started']['date']}."), table(("what", "outcome"), rows)]
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

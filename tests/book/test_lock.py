@@ -3,8 +3,11 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from derivable.book.chapters import find_root
 
+pytestmark = pytest.mark.safety
 ROOT = find_root(Path(__file__).parent)
 PIN = re.compile(r"^([a-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 

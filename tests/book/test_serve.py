@@ -1,4 +1,5 @@
 import threading
+import urllib.error
 import urllib.request
 
 import pytest
@@ -17,6 +18,17 @@ def test_pages_are_served(pages):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         with urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/") as response:
             assert response.read() == b"the book"
+        server.shutdown()
+
+
+@pytest.mark.safety
+def test_the_server_listens_on_this_machine_only_and_serves_nothing_above_its_folder(pages):
+    (pages.parent / "secret.txt").write_text("not served", encoding="utf-8")
+    with make_server(pages, port=0) as server:
+        assert server.server_address[0] == "127.0.0.1"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/%2e%2e/secret.txt")
         server.shutdown()
 
 

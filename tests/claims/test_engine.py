@@ -310,6 +310,26 @@ def test_a_budget_counts_calls_and_stops_at_the_same_one_each_time():
     assert within_budget(lambda: 7, 100) == 7
 
 
+def test_a_budget_does_not_count_what_python_calls_to_import_a_module(tmp_path, monkeypatch):
+    functions = "\n".join(f"f{index} = (lambda: {index})()" for index in range(500))
+    (tmp_path / "needed_by_the_work.py").write_text(functions)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def work():
+        import needed_by_the_work
+
+        return needed_by_the_work.f7 + sum(step() for _ in range(10))
+
+    def step():
+        return 0
+
+    counts = []
+    for _ in ("first", "again"):
+        counts.append(next(calls for calls in range(1, 100) if within_budget(work, calls) is not None))
+    assert counts[0] == counts[1] < 30
+    assert within_budget(lambda: [step() for _ in range(100)], 50) is None
+
+
 def test_a_strategy_over_its_budget_proves_nothing(monkeypatch):
     monkeypatch.setattr("derivable.claims.zero.CALLS", 1)
     monkeypatch.setattr("derivable.claims.zero.LAST_CALLS", 1)

@@ -22,7 +22,7 @@ def test_the_wrong_form_is_refused_and_the_right_and_equal_forms_are_accepted(ca
         result = judge_statement(statement)
         assert as_wanted(form, result), result
         shown = SHOWN[case["id"], form]
-        # Whether a proof fits its budget may hang on what this process imported before; the counterexample does not.
+        # Whether a proof fits its budget may hang on the version of Python; the counterexample does not.
         assert shown["passed"] and shown["counterexample"] == result["counterexample"], "run: derivable errata --store"
 
 

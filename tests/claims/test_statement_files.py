@@ -88,6 +88,7 @@ def test_a_file_that_is_not_there_is_status_2(tmp_path, capsys):
     assert "none.json" in capsys.readouterr().err
 
 
+@pytest.mark.safety
 @pytest.mark.parametrize(
     ("formula", "message"),
     [
@@ -158,6 +159,20 @@ def test_shapes_that_do_not_conform_are_refused_with_the_reason():
         result = judge_statement(statement(lhs="Matrix([[x, x]])", rhs=right))
         assert result["verdict"] == "refuted" and "shapes do not conform" in result["evidence"]
         assert result["counterexample"] is not None
+
+
+def test_shapes_must_conform_at_every_size_not_only_where_two_sizes_happen_to_agree():
+    size, two = {"integer": True, "domain": [2, 6]}, {"n": 1, "k": 1}
+    symbols = {name: size for name in two} | {"A": {"matrix": ["n", "n"]}, "B": {"matrix": ["n", "k"]}}
+    for left, right, misfit in (
+        ("trace(A*B)", "trace(B*A)", "A*B"),
+        ("A*B + A", "A + A*B", "n×k and n×n"),
+        ("det(B)**2", "det(B*B)", "Determinant(B)"),
+    ):
+        result = judge_statement(statement(lhs=left, rhs=right, symbols=symbols))
+        assert result["verdict"] == "refuted" and misfit in result["evidence"], result
+    held = judge_statement(statement(lhs="trace(A.T*B*B.T)", rhs="trace(B*B.T*A)", symbols=symbols))
+    assert held["verdict"] in ("decided", "probed"), held
 
 
 def test_the_tolerance_of_a_statement_is_what_its_sides_may_differ_by():

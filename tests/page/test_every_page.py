@@ -47,6 +47,7 @@ def test_loads_without_an_error_and_asks_no_other_host(opened):
     assert opened.outside == []
 
 
+@pytest.mark.safety
 def test_forbids_the_browser_other_hosts(opened):
     blocked = "fetch('https://example.org/').then(() => 'allowed', error => 'refused')"
     outside = len(opened.outside)

@@ -91,6 +91,7 @@ print("sees the page" if hasattr(js, "document") or hasattr(js, "localStorage") 
 """
 
 
+@pytest.mark.safety
 def test_a_cell_reaches_no_other_host_and_sees_nothing_of_the_page(visitor):
     cell = cells_of(visitor.visit(FIRST), ".cell.tag_live")[0]
     cell.write(ASKS_ELSEWHERE)
@@ -121,6 +122,7 @@ def test_stop_ends_an_endless_cell_and_the_next_run_works(first_cell):
     cell.press("Reset")
 
 
+@pytest.mark.safety
 def test_the_time_limit_ends_an_endless_cell(visitor):
     visitor.page.clock.install()
     cell = cells_of(visitor.visit(FIRST), ".cell.tag_live")[0]

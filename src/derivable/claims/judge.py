@@ -2,17 +2,19 @@
 
 import hashlib
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import sympy
 
 from .budget import announce, within_budget
 from .domains import Domain, Matrices, Sequence
+from .formula import ShapeMismatch
 from .limits import find_limit, probe_limit
 from .methods import Probing, weakest
 from .probe import ENOUGH_DIGITS, Probe, probe_equality, probe_order
 from .sign import find_nonnegative
 from .statement import Statement
-from .zero import CALLS, _quietly, find_zero, normal_form_is_zero
+from .zero import CALLS, DIFFERENTIATION_CALLS, _quietly, find_zero, normal_form_is_zero
 
 EXACT = ("=", "<=", ">=")
 LIMITS = ("->", "~", "O")
@@ -30,7 +32,12 @@ class Judgement:
 
 
 def check_side(name: str, side, domain: Domain):
-    """A side must be a SymPy expression or matrix whose free symbols all have a domain."""
+    """A side must be a SymPy expression or matrix whose free symbols all have a domain.
+
+    Raises:
+        TypeError, ValueError: it is no expression, or not a number, or a symbol has no domain.
+        ShapeMismatch: matrices inside it do not conform at every size.
+    """
     if isinstance(side, sympy.MatrixBase):
         side = sympy.ImmutableMatrix(side)
     elif isinstance(side, (int, float)) and not isinstance(side, bool):
@@ -41,6 +48,9 @@ def check_side(name: str, side, domain: Domain):
         raise TypeError(f"{name} must be a SymPy expression, got {side!r} of type {type(side).__name__}")
     if side.has(sympy.nan, sympy.zoo):
         raise ValueError(f"{name} must be a number, got {side}")
+    misfit = _misfit(side)
+    if misfit is not None:
+        raise ShapeMismatch(f"the shapes in {name} must conform at every size, got {misfit}")
     known = domain.atoms()
     strangers = sorted(
         str(symbol)
@@ -164,12 +174,12 @@ def _prove_for_sizes(statement, left, right):
     sizes = [name for name, kind in domain.kinds.items() if kind.integer]
     shown = []
     for point in _small_sizes(domain, sizes):
-        explicit = within_budget(lambda point=point: _quietly(lambda: _explicit(gap, domain, point)), CALLS)
+        explicit = within_budget(lambda point=point: _quietly(lambda: _explicit(gap, domain, point)), DIFFERENTIATION_CALLS)
         if explicit is None:
             return None
         entries = list(explicit) if isinstance(explicit, sympy.MatrixBase) else [explicit]
         if statement.relation == "=":
-            holds = within_budget(lambda entries=entries: all(normal_form_is_zero(entry) for entry in entries), CALLS)
+            holds = within_budget(lambda entries=entries: all(normal_form_is_zero(entry) for entry in entries), DIFFERENTIATION_CALLS)
         else:
             holds = all(find_nonnegative(sympy.expand(entry), domain) for entry in entries)
         if not holds:
@@ -233,3 +243,21 @@ def _explicit(expression, domain, sizes):
 
 def _shape(side):
     return tuple(side.shape) if isinstance(side, (sympy.MatrixBase, sympy.MatrixExpr)) else ()
+
+
+def _misfit(side):
+    """The first part whose shapes do not conform at every size, in words, or ``None``."""
+    for part in sympy.preorder_traversal(side):
+        factors = [factor for factor in part.args if isinstance(factor, (sympy.MatrixBase, sympy.MatrixExpr))]
+        shapes = [factor.shape for factor in factors]
+        if isinstance(part, sympy.MatMul):
+            pairs = [(first[1], second[0]) for first, second in pairwise(shapes)]
+        elif isinstance(part, (sympy.MatAdd, sympy.HadamardProduct)):
+            pairs = [pair for first, second in pairwise(shapes) for pair in zip(first, second, strict=True)]
+        elif isinstance(part, (sympy.MatPow, sympy.Trace, sympy.Determinant)):
+            pairs = shapes
+        else:
+            continue
+        if any(sympy.expand(first - second) != 0 for first, second in pairs):
+            return f"{part} with " + " and ".join(f"{rows}×{columns}" for rows, columns in shapes)
+    return None

@@ -10,6 +10,7 @@ from .quadrature import NoValue
 from .statement import Statement
 from .zero import LAST_CALLS, _quietly
 
+CALLS = 1_800_000  # of Python functions, for one limit: each statement of this kind asks for one only
 FAR = (2, 4, 8, 16)  # exponents of ten: steps that double the logarithm, so that a logarithmic decay halves
 FARTHER = (16, 32, 64, 128)  # where the decay is slow: a constant that it may hide shows up further out
 SLOW = mp.mpf("1e-4")
@@ -133,7 +134,7 @@ def find_limit(left, right, relation: str, variable, point, order) -> tuple[str,
     """SymPy's own limit, where it finishes within its budget."""
     goal = left - right if relation == "->" else left / right - 1 if relation == "~" else (left - right) / order
     direction = "-" if point == sympy.oo else "+"
-    value = within_budget(lambda: _quietly(lambda: sympy.limit(goal.doit(), variable, point, direction)), LAST_CALLS)
+    value = within_budget(lambda: _quietly(lambda: sympy.limit(goal.doit(), variable, point, direction)), CALLS)
     if value is None or isinstance(value, sympy.Limit):
         return None
     if relation == "O":

@@ -15,6 +15,7 @@ MOST_COARSE = 20  # points with quadrature, however many are asked for
 NESTED_DIGITS = 11  # where an integral is inside another
 SMALLEST_STEP = sympy.Rational(1, 10**5)  # of a walk down the slope of a gap, relative to where it stands
 MOST_STEPS = 400
+GRID = 10**9  # of such a walk: it goes along multiples of its reciprocal
 ENOUGH_DIGITS = 9  # fewer than this and a point says nothing
 
 
@@ -336,7 +337,7 @@ def _descend(sides, start, domain, violates):
                     moved = point[symbol] + sign
                 else:
                     moved = point[symbol] + sign * step * (abs(point[symbol]) + sympy.Rational(1, 50))
-                    moved = sympy.Rational(round(moved * 10**9), 10**9)
+                    moved = sympy.Rational((2 * moved.p * GRID + moved.q) // (2 * moved.q), GRID)  # SymPy's round is slow
                 if not (kind.low < moved < kind.high or (kind.integer and kind.low <= moved <= kind.high)):
                     continue
                 trial, tries = point | {symbol: moved}, tries + 1

@@ -154,6 +154,8 @@ def _side(text, names, domain):
     side = parse(text, names, bound=True)
     try:
         return check_side("it", side, domain)
+    except ShapeMismatch:
+        raise
     except (ValueError, TypeError) as error:
         raise FormulaError(str(error)) from None
 

@@ -11,6 +11,8 @@ from .budget import announce, within_budget
 from .domains import Domain
 
 CALLS = 250_000  # of Python functions, for one strategy on one expression; about a quarter of a second
+DIFFERENTIATION_CALLS = 400_000  # for the derivatives in an expression, or for its entries at one size
+INTEGRATION_CALLS = 1_200_000  # for the integrals and sums in an expression
 LAST_CALLS = 800_000  # for simplify, which is heuristic and comes last
 LARGEST = 4_000  # operations; larger differences are not rewritten
 
@@ -264,14 +266,14 @@ def find_zero(expression, domain: Domain | None = None, thorough: bool = True) -
 
     ``thorough`` gives every strategy its full budget and tries ``simplify``; without it the search costs a third.
     """
-    calls, last_calls = (CALLS, LAST_CALLS) if thorough else (CALLS // 3, CALLS)
+    calls, integration_calls = (CALLS, INTEGRATION_CALLS) if thorough else (CALLS // 3, CALLS)
     if expression == 0:
         return "decided", "the same, term by term"
     if _proved(lambda e: e, expression, CALLS):
         return "decided", "equal as rational functions of " + _atoms(expression)
     if expression.has(sympy.Derivative, sympy.Subs):
         # Differentiate under the integral sign before anything tries to integrate.
-        done = within_budget(lambda: _quietly(lambda: expression.doit(integrals=False)), CALLS)
+        done = within_budget(lambda: _quietly(lambda: expression.doit(integrals=False)), DIFFERENTIATION_CALLS)
         if done is not None and done != expression:
             found = find_zero(done, domain, thorough)
             if found:
@@ -283,7 +285,7 @@ def find_zero(expression, domain: Domain | None = None, thorough: bool = True) -
             if merged == 0:
                 return "symbolic", "the same integrand or summand over the same range"
             forms.append(("integrals merged, ", merged))
-        done = within_budget(lambda: _quietly(expression.doit), last_calls)
+        done = within_budget(lambda: _quietly(expression.doit), integration_calls)
         if done is not None and done.has(sympy.Piecewise) and domain is not None:
             done = done.replace(sympy.Ne, lambda one, other: _never_equal(one, other, domain))
         if done is not None and done != expression and not done.has(sympy.nan, sympy.zoo):
