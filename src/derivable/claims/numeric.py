@@ -166,7 +166,14 @@ def compile_number(expression) -> Compiled:
 
 
 def _number(expression):
-    return lambda env: mp.mpmathify(expression._to_mpmath(mp.prec))  # a Python integer would make powers of itself
+    at_precision = {}
+
+    def value(env):
+        if mp.prec not in at_precision:
+            at_precision[mp.prec] = mp.mpmathify(expression._to_mpmath(mp.prec))  # a Python integer would make powers of itself
+        return at_precision[mp.prec]
+
+    return value
 
 
 def _symbol(expression):
@@ -195,16 +202,16 @@ def _mul(expression):
     factors = [compile_number(factor) for factor in expression.args]
 
     def value(env):
-        before, error = env.error, mp.zero
-        env.error = mp.zero
+        before, env.error = env.error, mp.zero
         product = factors[0](env)
         for factor in factors[1:]:
-            error, env.error = error + env.error, mp.zero
+            error, env.error = env.error, mp.zero
             another = factor(env)
             if error or env.error:
-                error, env.error = error * largest_entry(another), env.error * largest_entry(product)
+                env.error = error * largest_entry(another) + env.error * largest_entry(product)
             product = product * another
-        env.error += before + error
+        if before:
+            env.error += before
         return product
 
     return value
@@ -217,6 +224,8 @@ def largest_entry(value):
 
 def _pow(expression):
     base, exponent = compile_number(expression.base), compile_number(expression.exp)
+    if expression.exp.is_Integer and abs(expression.exp) <= LARGEST_EXPONENT:
+        return _integer_power(base, int(expression.exp))
 
     def value(env):
         b, e = base(env), exponent(env)
@@ -225,6 +234,16 @@ def _pow(expression):
         if abs(e) > LARGEST_EXPONENT:
             raise NoValue("an exponent too large to follow")
         return b ** (int(e) if mp.isint(e) else e)
+
+    return value
+
+
+def _integer_power(base, exponent):
+    def value(env):
+        b = base(env)
+        if exponent < 0 and b == 0:
+            raise NoValue("division by zero")
+        return b**exponent
 
     return value
 
