@@ -310,6 +310,18 @@ def test_a_budget_counts_calls_and_stops_at_the_same_one_each_time():
     assert within_budget(lambda: 7, 100) == 7
 
 
+def test_every_budget_can_be_made_smaller_and_larger_to_see_what_hangs_on_it(monkeypatch):
+    def work():
+        return [step() for _ in range(50)]
+
+    def step():
+        return 0
+
+    assert within_budget(work, 100) is not None
+    monkeypatch.setattr("derivable.claims.budget.SCALE", 0.25)
+    assert within_budget(work, 100) is None
+
+
 def test_a_budget_does_not_count_what_python_calls_to_import_a_module(tmp_path, monkeypatch):
     functions = "\n".join(f"f{index} = (lambda: {index})()" for index in range(500))
     (tmp_path / "needed_by_the_work.py").write_text(functions)

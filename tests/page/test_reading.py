@@ -11,6 +11,8 @@ import nbformat
 import pytest
 from conftest import BUILD, ROOT, pages_with, paths, require
 
+from derivable.book.chapters import find_chapters
+
 MOVING = pages_with('class="moving"')
 CHAPTERS = pages_with('id="cite-this-chapter"')
 
@@ -36,6 +38,13 @@ def test_paper_gets_the_still_picture(visitor, path):
     page.emulate_media(media="print")
     assert all(still.is_visible() for still in page.locator(".moving img").all())
     assert not any(drawing.is_visible() for drawing in page.locator(".moving-drawing").all())
+
+
+def test_the_status_page_says_what_each_chapter_came_from_and_that_nothing_is_stale(visitor):
+    text = visitor.visit("book/status.html").locator("article").inner_text()
+    titles = [chapter.title for chapter in find_chapters(ROOT)]
+    assert titles and all(f"The outputs of {title} come from source" in text for title in titles)
+    assert f"{len(titles)} of {len(titles)} chapters are fresh." in text
 
 
 def test_without_javascript_the_stored_outputs_are_the_page(browser, address):
