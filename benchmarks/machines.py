@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.__main__ import load, say, store
@@ -53,11 +54,10 @@ def other_language() -> str:
     return next((name for name in known if not re.match(r"C|POSIX|en", name)), "de_DE.UTF-8")
 
 
-def outputs(root: Path, topic: str) -> dict[str, str]:
+def outputs(root: Path, topic: str) -> Iterator[tuple[str, str]]:
     """The stored outputs against those of another run, under settings that are named."""
     notebook = find_chapter(root, topic).notebook.relative_to(root) if topic else "book"
     command = [sys.executable, "-m", "pytest", "--nbval", notebook, "--nbval-cell-timeout=240", "-q", "-p", "no:cacheprovider"]
-    found = {}
     with tempfile.TemporaryDirectory() as outside:
         copy = shutil.copytree(root, Path(outside) / "größe und raum", ignore=shutil.ignore_patterns(*NOT_COPIED))
         home = Path(outside) / "home"
@@ -74,9 +74,7 @@ def outputs(root: Path, topic: str) -> dict[str, str]:
             f"a path like {copy.name!r}, LC_ALL={language}, a home that cannot be written": ([*frozen, *command], copy, elsewhere),
         }
         for name, (words, folder, environment) in settings.items():
-            found[f"outputs, {name}"] = outcome(words, cwd=folder, env=os.environ | environment)
-            say(f"outputs, {name}: {found[f'outputs, {name}']}")
-    return found
+            yield name, outcome(words, cwd=folder, env=os.environ | environment)
 
 
 def find_python(version: str) -> str | None:
@@ -117,21 +115,26 @@ def main() -> None:
     options = parser.parse_args()
     parts, root = options.parts or ["resolve", "outputs", "suite"], find_root()
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    path = root / "benchmarks" / "results" / f"{machine()['name']}.json"
     outcomes = {}
+
+    def found(what: str, result: str) -> None:
+        """Said and stored at once: the next one may take an hour."""
+        say(f"{what}: {result}")
+        outcomes[what] = result
+        known = load(path).get("machines", {}).get("outcomes", {})
+        store(path, "machines", {"started": moment(), "outcomes": known | outcomes})
+
     if "resolve" in parts:
         for version in PYTHONS:
-            outcomes[f"packages for Python {version}"] = result = resolve(root, version)
-            say(f"packages for Python {version}: {result}")
+            found(f"packages for Python {version}", resolve(root, version))
     if "outputs" in parts:
         of_one = f" of {options.chapter}" if options.chapter else ""
-        outcomes |= {name.replace("outputs", f"outputs{of_one}", 1): result for name, result in outputs(root, options.chapter).items()}
+        for setting, result in outputs(root, options.chapter):
+            found(f"outputs{of_one}, {setting}", result)
     if "suite" in parts:
         for version in [version for version in PYTHONS if version != here]:
-            outcomes[f"unit tests with Python {version}"] = result = suite(root, version)
-            say(f"unit tests with Python {version}: {result}")
-    path = root / "benchmarks" / "results" / f"{machine()['name']}.json"
-    known = load(path).get("machines", {}).get("outcomes", {})
-    store(path, "machines", {"started": moment(), "outcomes": known | outcomes})
+            found(f"unit tests with Python {version}", suite(root, version))
     if any(result.startswith(("failed", "stopped")) for result in outcomes.values()):
         sys.exit("Not everything is the same elsewhere.")
 

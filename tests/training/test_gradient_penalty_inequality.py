@@ -130,6 +130,21 @@ LAYERED = {
 }
 
 
+@pytest.mark.parametrize("widths", [[5, 1], [1, 1], [2] * 41, [1] * 31], ids=["one layer", "one weight", "40 layers", "30 weights"])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-11), (torch.float32, 1e-4)])
+def test_gradient_norms_of_one_layer_and_of_deep_narrow_networks(widths, dtype, tolerance):
+    model, x = randomise(mlp(widths), 3), normal(4, widths[0], seed=3)
+    for layer in model[::2]:
+        nn.init.orthogonal_(layer.weight, generator=generator(5))  # or the gradients would fade away
+    exact = reference_param(model, x), reference_input(model, x)
+    assert all((norms > 1e-25).all() for norms in exact)
+    model, x = model.to(dtype), x.to(dtype)
+    found = per_sample_param_grad_sqnorm(model, x, total), per_sample_input_grad_sqnorm(model, x, total)
+    for norms, reference in zip(found, exact, strict=True):
+        torch.testing.assert_close(norms.double(), reference, rtol=tolerance, atol=0)
+
+
+
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("name", LAYERED)
 def test_every_supported_layer_agrees_with_torch_func(name, dtype):
