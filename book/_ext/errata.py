@@ -39,7 +39,7 @@ class ErrataDirective(SphinxDirective):
         group = nodes.tgroup("", *(nodes.colspec(colwidth=width) for width in COLUMNS.values()), cols=len(COLUMNS))
         group += nodes.thead("", row_of([[paragraph(name)] for name in COLUMNS]))
         group += nodes.tbody("", *(self.row(case, verdicts) for case in errata.read_bench()["cases"]))
-        return [score, nodes.table("", group, classes=["ledger"])]
+        return [score, nodes.table("", group, classes=["ledger", "errata"])]
 
     def row(self, case: dict, verdicts: dict) -> nodes.row:
         forms = errata.statements_of(case)
