@@ -62,8 +62,9 @@ class ErrataDirective(SphinxDirective):
         example = result["counterexample"]
         if example is None:
             return result["evidence"]
-        at = ", ".join(f"{name} = {value}" for name, value in example["at"].items()) or "as it stands"
-        return f"Counterexample: at {at}, the left side is {example['left']} and the right side {example['right']}."
+        values = ", ".join(f"{name} = {value}" for name, value in example["at"].items())
+        where = f"at {values}" if values else "as it stands"
+        return f"Counterexample: {where}, the left side is {example['left']} and the right side {example['right']}."
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
