@@ -66,6 +66,7 @@ def outputs(root: Path, topic: str) -> Iterator[tuple[str, str]]:
         frozen = ["unshare", "-m", "sh", "-c", freeze, "sh"] if os.geteuid() == 0 else []  # modes do not stop the superuser
         language = other_language()
         elsewhere = {"LC_ALL": language, "LANGUAGE": language, "HOME": str(home), "PYTHONPATH": str(copy / "src")}
+        elsewhere["MPLCONFIGDIR"] = str(Path(outside) / "matplotlib")  # or it says in the first cell that it found no place
         settings = {
             "1 thread": (command, root, {"OMP_NUM_THREADS": "1"}),
             "2 threads": (command, root, {"OMP_NUM_THREADS": "2"}),
