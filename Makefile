@@ -116,7 +116,7 @@ code-mutants: _build/mutmut-3.8.1/.ready ## Change the shared code, one thing at
 	@PYTHONPATH="$$($(BIN) -c 'import sysconfig; print(sysconfig.get_path("purelib"))'):$(CURDIR)/$(<D)" \
 	 $(BIN) -m derivable.book.code_mutants $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(AGAIN),--again) $(TOPIC)
 
-seeds: $(READY) ## Run the chapters with 20 other seeds (CHAPTER=name for one, SEEDS=n; an hour for all)
+seeds: $(READY) ## Run the chapters with 20 other seeds (CHAPTER=name for one, SEEDS=n; 20 minutes for all)
 	@$(BIN) -m benchmarks.seeds $(if $(SEEDS),--seeds $(SEEDS)) $(CHAPTER)
 
 faults: $(READY) $(ASSETS) ## Kill the commands of a small book at random, fill the disk, take the network away (15 minutes)

@@ -114,6 +114,20 @@ def test_gradient_norms_agree_with_torch_func(widths, activation, bias, dtype, s
     agree(per_sample_input_grad_sqnorm(model, x, total), reference_input(model, x), dtype)
 
 
+@pytest.mark.parametrize("widths", [[5, 1], [1, 1], [2] * 41, [1] * 31], ids=["one layer", "one weight", "40 layers", "30 weights"])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-11), (torch.float32, 1e-4)])
+def test_gradient_norms_of_one_layer_and_of_deep_narrow_networks(widths, dtype, tolerance):
+    model, x = randomise(mlp(widths), 3), normal(4, widths[0], seed=3)
+    for layer in model[::2]:
+        nn.init.orthogonal_(layer.weight, generator=generator(5))  # or the gradients would fade away
+    exact = reference_param(model, x), reference_input(model, x)
+    assert all((norms > 1e-25).all() for norms in exact)
+    model, x = model.to(dtype), x.to(dtype)
+    found = per_sample_param_grad_sqnorm(model, x, total), per_sample_input_grad_sqnorm(model, x, total)
+    for norms, reference in zip(found, exact, strict=True):
+        torch.testing.assert_close(norms.double(), reference, rtol=tolerance, atol=0)
+
+
 LAYERED = {
     "deep and narrow": (mlp([3] + [2] * 30 + [1]), (5, 3)),
     "sequence, few positions": (nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 5)), (4, 3, 6)),
@@ -128,21 +142,6 @@ LAYERED = {
     "group norm of vectors": (nn.Sequential(nn.Linear(3, 6), nn.GroupNorm(2, 6), nn.Tanh()), (4, 3)),
     "skip connection": (nn.Sequential(Along(mlp([4, 6, 4])), nn.ReLU(inplace=True), nn.Linear(4, 2)), (5, 4)),
 }
-
-
-@pytest.mark.parametrize("widths", [[5, 1], [1, 1], [2] * 41, [1] * 31], ids=["one layer", "one weight", "40 layers", "30 weights"])
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-11), (torch.float32, 1e-4)])
-def test_gradient_norms_of_one_layer_and_of_deep_narrow_networks(widths, dtype, tolerance):
-    model, x = randomise(mlp(widths), 3), normal(4, widths[0], seed=3)
-    for layer in model[::2]:
-        nn.init.orthogonal_(layer.weight, generator=generator(5))  # or the gradients would fade away
-    exact = reference_param(model, x), reference_input(model, x)
-    assert all((norms > 1e-25).all() for norms in exact)
-    model, x = model.to(dtype), x.to(dtype)
-    found = per_sample_param_grad_sqnorm(model, x, total), per_sample_input_grad_sqnorm(model, x, total)
-    for norms, reference in zip(found, exact, strict=True):
-        torch.testing.assert_close(norms.double(), reference, rtol=tolerance, atol=0)
-
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
