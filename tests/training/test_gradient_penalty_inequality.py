@@ -129,7 +129,6 @@ def test_gradient_norms_of_one_layer_and_of_deep_narrow_networks(widths, dtype, 
 
 
 LAYERED = {
-    "deep and narrow": (mlp([3] + [2] * 30 + [1]), (5, 3)),
     "sequence, few positions": (nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 5)), (4, 3, 6)),
     "sequence, many positions": (nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 2)), (4, 9, 2)),
     "convolution": (nn.Sequential(nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.ReLU(inplace=True),
